@@ -1,0 +1,1 @@
+"""The real parts that tests run against: system packages, container images, image registries, small disks."""

@@ -1,0 +1,175 @@
+"""Writes OCI image layouts (OCI image specification 1.1, `image-layout.md`, `config.md`, `manifest.md`).
+
+A layout is a folder with `oci-layout`, `index.json` and one file a blob under `blobs/sha256`. Here it always holds
+one image.
+"""
+
+import gzip
+import hashlib
+import json
+import platform
+import shutil
+import tarfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO, Final, cast
+
+CONFIG_TYPE: Final = "application/vnd.oci.image.config.v1+json"
+INDEX_TYPE: Final = "application/vnd.oci.image.index.v1+json"
+LAYER_TYPE: Final = "application/vnd.oci.image.layer.v1.tar+gzip"
+MANIFEST_TYPE: Final = "application/vnd.oci.image.manifest.v1+json"
+
+SYSTEM_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+_ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
+
+FillLayer = Callable[[tarfile.TarFile], None]
+
+
+@dataclass(frozen=True)
+class ImageSettings:
+    """What an image says about the containers made from it."""
+
+    command: Sequence[str] = ()
+    environment: Mapping[str, str] = field(default_factory=lambda: {"PATH": SYSTEM_PATH})
+    working_directory: str = ""
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """Names a blob by media type, digest (`sha256:…`) and size in bytes."""
+
+    media_type: str
+    digest: str
+    size: int
+
+    def as_json(self) -> dict[str, object]:
+        return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
+
+
+def architecture() -> str:
+    """Returns this machine's architecture by the name that images use (the one of Go's GOARCH)."""
+    return _ARCHITECTURES.get(platform.machine(), platform.machine())
+
+
+def add_directory(layer: tarfile.TarFile, path: str, mode: int = 0o755) -> None:
+    """Adds a folder that belongs to root."""
+    entry = tarfile.TarInfo(path)
+    entry.type, entry.mode = tarfile.DIRTYPE, mode
+    layer.addfile(entry)
+
+
+def add_file(layer: tarfile.TarFile, path: str, content: bytes, mode: int = 0o644) -> None:
+    """Adds a file that belongs to root."""
+    entry = tarfile.TarInfo(path)
+    entry.size, entry.mode = len(content), mode
+    layer.addfile(entry, BytesIO(content))
+
+
+def add_link(layer: tarfile.TarFile, path: str, target: str) -> None:
+    """Adds a symbolic link that belongs to root."""
+    entry = tarfile.TarInfo(path)
+    entry.type, entry.linkname, entry.mode = tarfile.SYMTYPE, target, 0o777
+    layer.addfile(entry)
+
+
+def write_layout(folder: Path, layers: Sequence[FillLayer], settings: ImageSettings) -> None:
+    """Writes an image layout.
+
+    Args:
+        folder: An existing, empty folder that becomes the layout.
+        layers: One function for each layer, lowest first; it adds the entries to an open archive. The same entries
+            give the same digests.
+        settings: What the image's configuration says.
+    """
+    blobs = folder / "blobs" / "sha256"
+    blobs.mkdir(parents=True)
+    written = [_write_layer(blobs, fill) for fill in layers]
+    config = _write_json(blobs, CONFIG_TYPE, _config(settings, [diff_id for _, diff_id in written]))
+    manifest = _write_json(
+        blobs,
+        MANIFEST_TYPE,
+        {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST_TYPE,
+            "config": config.as_json(),
+            "layers": [descriptor.as_json() for descriptor, _ in written],
+        },
+    )
+    index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [manifest.as_json()]}
+    (folder / "index.json").write_text(json.dumps(index))
+    (folder / "oci-layout").write_text(json.dumps({"imageLayoutVersion": "1.0.0"}))
+
+
+def manifest_of(layout: Path) -> Descriptor:
+    """Returns the descriptor of a layout's only manifest."""
+    (entry,) = json.loads((layout / "index.json").read_text())["manifests"]
+    return _descriptor(entry)
+
+
+def read_manifest(layout: Path) -> tuple[Descriptor, tuple[Descriptor, ...]]:
+    """Returns the descriptors of an image's configuration and of its layers, lowest first."""
+    manifest = json.loads(blob_path(layout, manifest_of(layout).digest).read_bytes())
+    return _descriptor(manifest["config"]), tuple(map(_descriptor, manifest["layers"]))
+
+
+def blob_path(layout: Path, digest: str) -> Path:
+    """Returns the file that holds a blob."""
+    return layout / "blobs" / Path(*digest.split(":"))
+
+
+def _descriptor(entry: Mapping[str, str | int]) -> Descriptor:
+    return Descriptor(str(entry["mediaType"]), str(entry["digest"]), int(entry["size"]))
+
+
+def _config(settings: ImageSettings, diff_ids: Sequence[str]) -> dict[str, object]:
+    run: dict[str, object] = {"Env": [f"{name}={value}" for name, value in settings.environment.items()]}
+    if settings.command:
+        run["Cmd"] = list(settings.command)
+    if settings.working_directory:
+        run["WorkingDir"] = settings.working_directory
+    return {
+        "architecture": architecture(),
+        "os": "linux",
+        "config": run,
+        "rootfs": {"type": "layers", "diff_ids": list(diff_ids)},
+        "history": [{"created_by": "the tests"} for _ in diff_ids],
+    }
+
+
+def _write_layer(blobs: Path, fill: FillLayer) -> tuple[Descriptor, str]:
+    """Writes one compressed layer; returns its descriptor and the digest of the plain archive (its diff id)."""
+    aside = blobs / "writing"
+    with aside.open("wb") as file, gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as packed:
+        plain = _Hashed(cast("BinaryIO", packed))
+        with tarfile.open(mode="w|", fileobj=cast("BinaryIO", plain), format=tarfile.PAX_FORMAT) as layer:
+            fill(layer)
+    with aside.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    size = aside.stat().st_size
+    shutil.move(aside, blobs / digest)
+    return Descriptor(LAYER_TYPE, f"sha256:{digest}", size), f"sha256:{plain.hexdigest()}"
+
+
+def _write_json(blobs: Path, media_type: str, document: Mapping[str, object]) -> Descriptor:
+    content = json.dumps(document, sort_keys=True).encode()
+    digest = hashlib.sha256(content).hexdigest()
+    (blobs / digest).write_bytes(content)
+    return Descriptor(media_type, f"sha256:{digest}", len(content))
+
+
+class _Hashed:
+    """A file to write to that also hashes what passes."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        self._hash.update(data)
+        return self._file.write(data)
+
+    def hexdigest(self) -> str:
+        return self._hash.hexdigest()
