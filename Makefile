@@ -1,0 +1,49 @@
+# Everything a newcomer needs: `make demo`, `make test`. Each sets up what it needs and stops at the first error.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help
+help:
+	@echo "make demo    set up and run the demo project in containers"
+	@echo "make test    set up everything, run all checks and all tests"
+	@echo "make check   ruff, mypy, import-linter, documentation"
+	@echo "make lock    resolve the dependencies of pyproject.toml anew"
+	@echo "make clean   remove the virtual environment and caches"
+
+$(BIN)/uv: requirements/bootstrap.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; name one with: make PYTHON=python3.12 ..."; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	@touch $@
+
+# One virtual environment; a stamp for each lock file that has been installed into it.
+$(VENV)/.%: $(BIN)/uv requirements/%.txt pyproject.toml
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements/$*.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: demo
+demo: $(VENV)/.demo
+	$(BIN)/task-manager demo
+
+.PHONY: setup
+setup: $(VENV)/.dev
+
+.PHONY: check
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: lock
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
+lock: $(BIN)/uv
+	$(BIN)/$(COMPILE) --extra demo --extra dev --extra postgresql pyproject.toml -o requirements/dev.txt
+	$(BIN)/$(COMPILE) --extra demo -c requirements/dev.txt pyproject.toml -o requirements/demo.txt
+	echo "uv" | $(BIN)/$(COMPILE) - -o requirements/bootstrap.txt
+
+.PHONY: clean
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache dist

@@ -1,0 +1,1 @@
+"""Tasks that are executed as containerised Dagger workflows."""

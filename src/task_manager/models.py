@@ -1,0 +1,300 @@
+"""The records: projects, phases, tasks, workflows, runs, steps, events, artifacts.
+
+All are frozen; a changed one is a new one (`evolve`). Records that change carry a `revision`, which the store compares
+before it writes.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+
+from task_manager.pipeline import Pipeline, ResultType
+from task_manager.workflow_status import Reason, StepStatus, TaskStatus, WorkflowStatus
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: in ASCII order, so that ids sort by time
+_TIME_DIGITS = 9
+_RANDOM_DIGITS = 11
+
+Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+
+
+def new_id(
+    kind: str,
+    *,
+    now: Callable[[], float] = time.time,
+    random_bits: Callable[[int], int] = secrets.randbits,
+) -> str:
+    """A short, sortable, unguessable id such as `task-1hv8k2m9x-4fz0q8rt2bd`.
+
+    Args:
+        kind: What it names: `project`, `phase`, `task`, `workflow` or `run`.
+        now: Seconds since the epoch.
+        random_bits: Returns that many random bits; 55 are used.
+
+    Returns:
+        The kind, nine digits of milliseconds, eleven random digits. Ids of one kind sort by time of creation.
+    """
+    milliseconds = int(now() * 1000)
+    return f"{kind}-{_digits(milliseconds, _TIME_DIGITS)}-{_digits(random_bits(5 * _RANDOM_DIGITS), _RANDOM_DIGITS)}"
+
+
+def _digits(number: int, count: int) -> str:
+    return "".join(_ALPHABET[(number >> (5 * place)) & 31] for place in reversed(range(count)))
+
+
+def utc_now() -> datetime:
+    """The time, in UTC, with microseconds."""
+    return datetime.now(UTC)
+
+
+class Record(BaseModel):
+    """A frozen record."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def evolve(self, **changes: Any) -> Self:
+        """The record with these fields changed, validated again.
+
+        Raises:
+            pydantic.ValidationError: A value does not fit.
+        """
+        return type(self).model_validate({**dict(self), **changes})
+
+
+class Priority(StrEnum):
+    """How urgent a task is."""
+
+    LOW = "low"
+    """When nothing else waits."""
+    MEDIUM = "medium"
+    """The usual."""
+    HIGH = "high"
+    """Before the usual."""
+    CRITICAL = "critical"
+    """Before everything."""
+
+
+class WorkflowType(StrEnum):
+    """How a workflow is written."""
+
+    CONTAINERIZED_WORKFLOW = "containerized_workflow"
+    """Steps: a pipeline."""
+    DAGGER_PIPELINE = "dagger_pipeline"
+    """A function written with the Dagger SDK."""
+
+
+class Project(Record):
+    """A body of work with a source folder of its own."""
+
+    id: str
+    name: Title
+    description: str = ""
+    source_folder: str | None = None
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    revision: int = 1
+
+
+class Phase(Record):
+    """A part of a project; phases are worked on in their order."""
+
+    id: str
+    project_id: str
+    name: Title
+    order: int = Field(0, ge=0)
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    revision: int = 1
+
+
+class Task(Record):
+    """Something that is to be done.
+
+    Attributes:
+        type: What kind of work it is, such as `test`, `lint`, `build`, `training`, `data`; it helps to choose a
+            template when the task names none.
+        dependencies: Ids of tasks of the same project that must have succeeded before.
+        source_folder: An absolute folder of the host; none: the project's.
+        template_id: The template its workflow is made from; none: `pipeline`, or by type and requirements.
+        inputs: Values for the template's parameters, or for a custom pipeline's environment.
+        pipeline: A custom definition, in the schema of `Pipeline`; or `{"function": "module:name"}` for a
+            `dagger_pipeline`.
+    """
+
+    id: str
+    project_id: str
+    phase_id: str | None = None
+    title: Title
+    description: str = ""
+    type: Label = "general"
+    priority: Priority = Priority.MEDIUM
+    status: TaskStatus = TaskStatus.TODO
+    dependencies: tuple[str, ...] = ()
+    labels: tuple[Label, ...] = ()
+    source_folder: str | None = None
+    template_id: str | None = None
+    inputs: dict[str, JsonValue] = Field(default_factory=dict)
+    pipeline: dict[str, JsonValue] | None = None
+    acceptance_criteria: tuple[str, ...] = ()
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    revision: int = 1
+
+
+class Workflow(Record):
+    """A task's pipeline with its inputs, ready to run.
+
+    Attributes:
+        version: 1 for a task's first workflow, then one more each time; the highest is the current one.
+        pipeline: The steps; none for a `dagger_pipeline`.
+        function: `module:name` for a `dagger_pipeline`; none else.
+        explanation: Why this template or definition was chosen, one sentence.
+    """
+
+    id: str
+    task_id: str
+    project_id: str
+    version: int = Field(1, ge=1)
+    name: Title
+    workflow_type: WorkflowType
+    template_id: str | None = None
+    template_version: str | None = None
+    parameters: dict[str, JsonValue] = Field(default_factory=dict)
+    pipeline: Pipeline | None = None
+    function: str | None = None
+    result_type: ResultType = ResultType.CONTAINERIZED_WORKFLOW
+    explanation: str = ""
+    created_at: AwareDatetime
+
+
+class WorkflowRun(Record):
+    """One execution of a workflow.
+
+    Attributes:
+        reason: Why it is in its state.
+        attempt: 1 for the first attempt.
+        actor: Who asked for it.
+        engine: Kind and version of the engine, such as `embedded 0.1.0`; none before it is known.
+        warnings: What people should know about how it was run.
+    """
+
+    id: str
+    workflow_id: str
+    workflow_version: int
+    task_id: str
+    project_id: str
+    status: WorkflowStatus = WorkflowStatus.CREATED
+    reason: Reason | None = None
+    attempt: int = Field(1, ge=1)
+    actor: str = "local"
+    skip_cache: bool = False
+    parameters: dict[str, JsonValue] = Field(default_factory=dict)
+    engine: str | None = None
+    warnings: tuple[str, ...] = ()
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    started_at: AwareDatetime | None = None
+    finished_at: AwareDatetime | None = None
+    revision: int = 1
+
+
+class StepRecord(Record):
+    """What is known of one step of a run.
+
+    Attributes:
+        image: The reference it ran on; it differs from the pipeline's when the step was planned anew.
+        image_digest: `sha256:…`, or none when the engine does not tell.
+        error: What went wrong, one or a few lines.
+        stdout_tail: The last lines of its standard output.
+        stderr_tail: The last lines of its standard error.
+        log: The log file, relative to the run's folder; none before the step has ended.
+    """
+
+    run_id: str
+    step_id: str
+    name: str
+    position: int = Field(0, ge=0)
+    status: StepStatus = StepStatus.PENDING
+    image: str = ""
+    image_digest: str | None = None
+    attempts: int = 0
+    started_at: AwareDatetime | None = None
+    finished_at: AwareDatetime | None = None
+    exit_code: int | None = None
+    error: str = ""
+    stdout_tail: str = ""
+    stderr_tail: str = ""
+    log: str | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; none before its end."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return (self.finished_at - self.started_at).total_seconds()
+
+
+class EventKind(StrEnum):
+    """What an event says."""
+
+    RUN_STATUS = "run_status"
+    """The run entered `status`."""
+    STEP_STATUS = "step_status"
+    """The step `step_id` entered `step_status`."""
+    RUN_WARNING = "run_warning"
+    """Something about the run that people should know; the reason says what."""
+
+
+class Event(Record):
+    """One line of the event log; never changed.
+
+    Attributes:
+        sequence: Its place in the whole log; 0 before it is stored.
+        run_sequence: Its place in its run's log, from 1; 0 before it is stored.
+    """
+
+    sequence: int = 0
+    run_sequence: int = 0
+    run_id: str
+    task_id: str
+    project_id: str
+    time: AwareDatetime
+    kind: EventKind
+    actor: str = "local"
+    attempt: int = 1
+    previous: WorkflowStatus | None = None
+    status: WorkflowStatus | None = None
+    step_id: str | None = None
+    step_status: StepStatus | None = None
+    reason: Reason | None = None
+
+
+class Artifact(Record):
+    """Something a run left behind.
+
+    Attributes:
+        name: Unique in its run: `STEP/OUTPUT`.
+        path: Relative to the data folder.
+        size: In bytes; of a folder, the sum of its files.
+        digest: `sha256:…`; of a folder, over its files' paths and digests.
+    """
+
+    run_id: str
+    step_id: str
+    name: str
+    path: str
+    is_directory: bool = False
+    size: int = Field(0, ge=0)
+    digest: str
+    media_type: str = "application/octet-stream"
+    created_at: AwareDatetime
