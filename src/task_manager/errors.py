@@ -243,6 +243,6 @@ class OutputInvalid(TaskManagerError):
     code = "output_invalid"
 
 
-def near_misses(word: str, known: Iterable[str], limit: int = 3) -> list[str]:
-    """The known words most like `word`, best first, at most `limit`."""
-    return get_close_matches(word, sorted(set(known)), n=limit, cutoff=0.6)
+def near_misses(word: str, known: Iterable[str], limit: int = 3, cutoff: float = 0.6) -> list[str]:
+    """The known words most like `word`, best first, at most `limit`, at least `cutoff` (0 to 1) like it."""
+    return get_close_matches(word, sorted(set(known)), n=limit, cutoff=cutoff)

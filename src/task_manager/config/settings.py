@@ -1,0 +1,182 @@
+"""What can be set, with its meaning, default and limits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import platformdirs
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, StringConstraints
+
+RUNNER_SCHEMES = (
+    "tcp",
+    "unix",
+    "docker-container",
+    "docker-image",
+    "podman-container",
+    "kube-pod",
+    "container",
+    "image",
+)
+DATABASE_SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg")
+
+_WEEK = 7 * 24 * 3600
+
+
+class EngineChoice(StrEnum):
+    """Which engine executes."""
+
+    AUTO = "auto"
+    """The session in the environment, a configured runner, a Dagger that answers, else the embedded engine."""
+    DAGGER = "dagger"
+    """A Dagger engine; none is an error."""
+    EMBEDDED = "embedded"
+    """The embedded engine."""
+
+
+class ImagePolicy(StrEnum):
+    """What steps run on."""
+
+    AUTO = "auto"
+    """The image; on the host's toolchain where the registry cannot be reached."""
+    PULL = "pull"
+    """The image; a registry that cannot be reached is an error."""
+    HOST = "host"
+    """The host's toolchain."""
+
+
+class LogLevel(StrEnum):
+    """What is logged, from this level on."""
+
+    DEBUG = "debug"
+    """Everything."""
+    INFO = "info"
+    """What happens in the ordinary course."""
+    WARNING = "warning"
+    """What deserves attention."""
+    ERROR = "error"
+    """What went wrong."""
+
+
+def _separated(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _one_of_schemes(schemes: tuple[str, ...]) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        if value.partition("://")[0] not in schemes or "://" not in value:
+            raise ValueError(f"an address that starts with one of {', '.join(f'{s}://' for s in schemes)}")
+        return value
+
+    return check
+
+
+def _existing_folder(value: Path) -> Path:
+    if not value.is_dir():
+        raise ValueError("a folder that exists")
+    return value
+
+
+Folder = Annotated[Path, AfterValidator(_existing_folder)]
+Seconds = Annotated[float, Field(gt=0, le=_WEEK)]
+RegistryHost = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.\-]*[A-Za-z0-9])?(:[0-9]{1,5})?$")]
+MirrorAddress = Annotated[str, AfterValidator(_one_of_schemes(("http", "https")))]
+Separated = BeforeValidator(_separated)
+VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+VariableValue = Annotated[str, Field(coerce_numbers_to_str=True)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
+
+
+class Registries(_Frozen):
+    """Where images come from."""
+
+    mirrors: dict[RegistryHost, Annotated[tuple[MirrorAddress, ...], Separated]] = Field(
+        default_factory=dict, description="For a registry's host, the addresses that are asked first, in order."
+    )
+    insecure: Annotated[tuple[RegistryHost, ...], Separated] = Field(
+        (), description="Hosts that are spoken to over HTTP, or with a certificate that is not checked."
+    )
+
+
+class Limits(_Frozen):
+    """How much is kept of what steps produce."""
+
+    output_bytes: ByteSize = Field(
+        ByteSize(10 * 1024**2), gt=0, description="Kept of each step's standard output, and of its standard error."
+    )
+    artifact_bytes: ByteSize = Field(ByteSize(4 * 1024**3), gt=0, description="The largest artifact.")
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _runs_at_once() -> int:
+    return max(4, _cores())
+
+
+class Settings(_Frozen):
+    """Everything that can be set; frozen."""
+
+    data_dir: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("task-manager")),
+        description="The folder of the store, artifacts and logs.",
+    )
+    database_url: Annotated[str, AfterValidator(_one_of_schemes(DATABASE_SCHEMES))] | None = Field(
+        None, description="The database; none: SQLite in the data folder."
+    )
+    engine: EngineChoice = Field(EngineChoice.AUTO, description="Which engine executes.")
+    runner_host: Annotated[str, AfterValidator(_one_of_schemes(RUNNER_SCHEMES))] | None = Field(
+        None, description="The address of a running Dagger engine."
+    )
+    images: ImagePolicy = Field(ImagePolicy.AUTO, description="What steps run on.")
+    registries: Registries = Registries()
+    parallelism: int = Field(default_factory=_cores, ge=1, le=1024, description="Steps at once.")
+    run_parallelism: int = Field(default_factory=_runs_at_once, ge=1, le=1024, description="Runs at once.")
+    default_step_timeout: Seconds = Field(3600.0, description="Seconds, for steps that state none.")
+    default_run_timeout: Seconds | None = Field(None, description="Seconds, for pipelines that state none.")
+    limits: Limits = Limits()
+    environment: dict[VariableName, VariableValue] = Field(
+        default_factory=dict, description="Environment variables that every step gets."
+    )
+    templates_dir: Folder | None = Field(None, description="A folder of templates beside the built-in ones.")
+    pipelines_dir: Folder | None = Field(None, description="The folder that pipeline functions are loaded from.")
+    dagger_config_path: Path | None = Field(None, description="The file of engine settings.")
+    connect_timeout: Seconds = Field(10.0, description="Seconds to wait for an engine or a registry to answer.")
+    log_level: LogLevel = Field(LogLevel.WARNING, description="What is logged.")
+
+
+ENGINE_FILE_SETTINGS = frozenset(
+    {
+        "engine",
+        "runner_host",
+        "images",
+        "registries",
+        "parallelism",
+        "run_parallelism",
+        "limits",
+        "default_step_timeout",
+        "default_run_timeout",
+        "environment",
+        "connect_timeout",
+    }
+)
+"""What the file of `dagger_config_path` may set."""
+
+PATHS = frozenset({"data_dir", "templates_dir", "pipelines_dir", "dagger_config_path"})
+GROUPS: Mapping[str, type[BaseModel]] = {"registries": Registries, "limits": Limits}
+
+
+def setting_names() -> tuple[str, ...]:
+    """Every setting's name, in order; those in a group as `limits.output_bytes`."""
+    return tuple(
+        leaf
+        for name in Settings.model_fields
+        for leaf in ([f"{name}.{part}" for part in GROUPS[name].model_fields] if name in GROUPS else [name])
+    )
