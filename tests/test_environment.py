@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import os
+import subprocess
 import tarfile
 from pathlib import Path
 
-from tests.environment import oci
+from tests.environment import oci, python_image
 from tests.environment.registry import Registry
 
 
@@ -38,3 +40,34 @@ def test_a_pushed_image_comes_back_from_the_registry_with_its_digests(
         for blob in (manifest.json()["config"], *manifest.json()["layers"]):
             content = client.get(f"/library/busybox/blobs/{blob['digest']}").content
             assert f"sha256:{hashlib.sha256(content).hexdigest()}" == blob["digest"]
+
+
+def test_the_python_image_starts_its_programs_and_loads_its_libraries(python_layout: Path, tmp_path: Path) -> None:
+    unpack(python_layout, tmp_path)
+    libraries = "matplotlib.pyplot, numpy.testing, sklearn.neural_network, sklearn.ensemble, sqlite3, ssl"
+    assert inside(tmp_path, "python", "-c", f"import {libraries}; print('loaded')") == "loaded\n"
+    assert inside(tmp_path, "python", "--version").startswith(f"Python {python_image.PYTHON}.")
+    for program in ("pytest", "ruff", "pyproject-build"):
+        locked = version_in_lock("build" if program == "pyproject-build" else program)
+        assert locked in inside(tmp_path, program, "--version")
+
+
+def unpack(layout: Path, folder: Path) -> None:
+    _, layers = oci.read_manifest(layout)
+    for layer in layers:
+        with (
+            oci.unpacking(layer, oci.blob_path(layout, layer.digest)) as content,
+            tarfile.open(mode="r|", fileobj=content) as archive,
+        ):
+            archive.extractall(folder, filter="tar")
+
+
+def inside(root: Path, *command: str) -> str:
+    enter = ["chroot"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "chroot"]
+    search = {"PATH": oci.SYSTEM_PATH}
+    return subprocess.run([*enter, root, *command], env=search, check=True, capture_output=True, text=True).stdout
+
+
+def version_in_lock(name: str) -> str:
+    (line,) = (line for line in python_image.LOCK.read_text().splitlines() if line.startswith(f"{name}=="))
+    return line.removeprefix(f"{name}==").split()[0]

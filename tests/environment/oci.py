@@ -8,24 +8,43 @@ import gzip
 import hashlib
 import json
 import platform
-import shutil
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
+import zstandard
+
 CONFIG_TYPE: Final = "application/vnd.oci.image.config.v1+json"
 INDEX_TYPE: Final = "application/vnd.oci.image.index.v1+json"
-LAYER_TYPE: Final = "application/vnd.oci.image.layer.v1.tar+gzip"
 MANIFEST_TYPE: Final = "application/vnd.oci.image.manifest.v1+json"
 
 SYSTEM_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
 
-FillLayer = Callable[[tarfile.TarFile], None]
+
+class Compression(StrEnum):
+    """How a layer is packed: the end of its media type."""
+
+    GZIP = "gzip"
+    ZSTD = "zstd"
+
+    @property
+    def media_type(self) -> str:
+        return f"application/vnd.oci.image.layer.v1.tar+{self}"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer: a function that adds its entries to an open archive, and how that is packed."""
+
+    fill: Callable[[tarfile.TarFile], None]
+    compression: Compression = Compression.GZIP
 
 
 @dataclass(frozen=True)
@@ -75,18 +94,17 @@ def add_link(layer: tarfile.TarFile, path: str, target: str) -> None:
     layer.addfile(entry)
 
 
-def write_layout(folder: Path, layers: Sequence[FillLayer], settings: ImageSettings) -> None:
+def write_layout(folder: Path, layers: Sequence[Layer], settings: ImageSettings) -> None:
     """Writes an image layout.
 
     Args:
         folder: An existing, empty folder that becomes the layout.
-        layers: One function for each layer, lowest first; it adds the entries to an open archive. The same entries
-            give the same digests.
+        layers: The layers, lowest first. The same entries give the same digests.
         settings: What the image's configuration says.
     """
     blobs = folder / "blobs" / "sha256"
     blobs.mkdir(parents=True)
-    written = [_write_layer(blobs, fill) for fill in layers]
+    written = [_write_layer(blobs, layer) for layer in layers]
     config = _write_json(blobs, CONFIG_TYPE, _config(settings, [diff_id for _, diff_id in written]))
     manifest = _write_json(
         blobs,
@@ -101,6 +119,14 @@ def write_layout(folder: Path, layers: Sequence[FillLayer], settings: ImageSetti
     index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [manifest.as_json()]}
     (folder / "index.json").write_text(json.dumps(index))
     (folder / "oci-layout").write_text(json.dumps({"imageLayoutVersion": "1.0.0"}))
+
+
+def unpacking(layer: Descriptor, blob: Path) -> AbstractContextManager[BinaryIO]:
+    """Returns a layer's plain archive, opened for reading from start to end."""
+    if layer.media_type == Compression.ZSTD.media_type:
+        reader = zstandard.ZstdDecompressor().stream_reader(blob.open("rb"), closefd=True)
+        return cast("AbstractContextManager[BinaryIO]", reader)
+    return cast("AbstractContextManager[BinaryIO]", gzip.open(blob))
 
 
 def manifest_of(layout: Path) -> Descriptor:
@@ -139,18 +165,27 @@ def _config(settings: ImageSettings, diff_ids: Sequence[str]) -> dict[str, objec
     }
 
 
-def _write_layer(blobs: Path, fill: FillLayer) -> tuple[Descriptor, str]:
-    """Writes one compressed layer; returns its descriptor and the digest of the plain archive (its diff id)."""
+def _write_layer(blobs: Path, layer: Layer) -> tuple[Descriptor, str]:
+    """Writes one packed layer; returns its descriptor and the digest of the plain archive (its diff id)."""
     aside = blobs / "writing"
-    with aside.open("wb") as file, gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as packed:
-        plain = _Hashed(cast("BinaryIO", packed))
-        with tarfile.open(mode="w|", fileobj=cast("BinaryIO", plain), format=tarfile.PAX_FORMAT) as layer:
-            fill(layer)
+    with aside.open("wb") as file, _packing(layer.compression, file) as packed:
+        plain = _Hashed(packed)
+        with tarfile.open(mode="w|", fileobj=cast("BinaryIO", plain), format=tarfile.PAX_FORMAT) as archive:
+            layer.fill(archive)
     with aside.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
-    size = aside.stat().st_size
-    shutil.move(aside, blobs / digest)
-    return Descriptor(LAYER_TYPE, f"sha256:{digest}", size), f"sha256:{plain.hexdigest()}"
+    descriptor = Descriptor(layer.compression.media_type, f"sha256:{digest}", aside.stat().st_size)
+    aside.rename(blobs / digest)
+    return descriptor, f"sha256:{plain.hexdigest()}"
+
+
+def _packing(compression: Compression, file: BinaryIO) -> AbstractContextManager[BinaryIO]:
+    """Returns what packs all that is written to it into `file`."""
+    if compression is Compression.ZSTD:
+        writer = zstandard.ZstdCompressor(level=3, threads=-1).stream_writer(file, closefd=False)
+        return cast("AbstractContextManager[BinaryIO]", writer)
+    # No time in the header: the same layer is the same file.
+    return cast("AbstractContextManager[BinaryIO]", gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0))
 
 
 def _write_json(blobs: Path, media_type: str, document: Mapping[str, object]) -> Descriptor:

@@ -24,7 +24,7 @@ def _build_busybox(folder: Path) -> None:
     program = Path(shutil.which("busybox") or "")
     listing = subprocess.run([program, "--list"], check=True, capture_output=True, text=True)
     fill = functools.partial(_fill_busybox, program=program.read_bytes(), applets=sorted(listing.stdout.split()))
-    oci.write_layout(folder, [fill], oci.ImageSettings(command=["sh"]))
+    oci.write_layout(folder, [oci.Layer(fill)], oci.ImageSettings(command=["sh"]))
 
 
 def _fill_busybox(layer: tarfile.TarFile, *, program: bytes, applets: list[str]) -> None:
