@@ -1,0 +1,17 @@
+"""The way to the engine: sessions, the containers in them, and the circuit breaker around every call.
+
+`DaggerCommunicationManager` is what the rest of the package uses.
+"""
+
+from task_manager.communication.containers import ContainerRecord, ContainerRegistry, ContainerState
+from task_manager.communication.manager import DaggerCommunicationManager
+from task_manager.communication.sessions import EngineKind, EngineSession
+
+__all__ = [
+    "ContainerRecord",
+    "ContainerRegistry",
+    "ContainerState",
+    "DaggerCommunicationManager",
+    "EngineKind",
+    "EngineSession",
+]
