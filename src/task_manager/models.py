@@ -15,7 +15,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
-from task_manager.pipeline import Pipeline, ResultType
+from task_manager.pipeline import Pipeline, ResultType, content_digest
 from task_manager.workflow_status import Reason, StepStatus, TaskStatus, WorkflowStatus
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: in ASCII order, so that ids sort by time
@@ -150,6 +150,12 @@ class Task(Record):
     updated_at: AwareDatetime
     revision: int = 1
 
+    @property
+    def definition_digest(self) -> str:
+        """`sha256:…` over what a workflow is made from; status, priority and words for people are not in it."""
+        fields = {"type", "labels", "title", "template_id", "inputs", "pipeline"}
+        return content_digest(self.model_dump(mode="json", include=fields))
+
 
 class Workflow(Record):
     """A task's pipeline with its inputs, ready to run.
@@ -159,6 +165,7 @@ class Workflow(Record):
         pipeline: The steps; none for a `dagger_pipeline`.
         function: `module:name` for a `dagger_pipeline`; none else.
         explanation: Why this template or definition was chosen, one sentence.
+        task_digest: `Task.definition_digest` when it was made, so that a task edited since is noticed.
     """
 
     id: str
@@ -174,6 +181,7 @@ class Workflow(Record):
     function: str | None = None
     result_type: ResultType = ResultType.CONTAINERIZED_WORKFLOW
     explanation: str = ""
+    task_digest: str = ""
     created_at: AwareDatetime
 
 
@@ -213,11 +221,11 @@ class StepRecord(Record):
 
     Attributes:
         image: The reference it ran on; it differs from the pipeline's when the step was planned anew.
-        image_digest: `sha256:…`, or none when the engine does not tell.
+        image_digest: `REFERENCE@sha256:…` as the engine names the image, or none when it does not tell.
         error: What went wrong, one or a few lines.
         stdout_tail: The last lines of its standard output.
         stderr_tail: The last lines of its standard error.
-        log: The log file, relative to the run's folder; none before the step has ended.
+        log: The folder of `stdout.log` and `stderr.log`, relative to the data folder; none before the step has ended.
     """
 
     run_id: str

@@ -1,0 +1,297 @@
+"""Executes pipelines: each step a container, built and run with the official Dagger SDK and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pydantic import JsonValue
+from pydantic_core import to_jsonable_python
+
+from task_manager.communication import ContainerRecord, ContainerState, DaggerCommunicationManager, EngineSession
+from task_manager.config import Settings
+from task_manager.errors import EngineLost, StepFailed, StepTimedOut, TaskManagerError
+from task_manager.models import utc_now
+from task_manager.pipeline import Step
+from task_manager.pipeline_converter import ExecutionPlan
+from task_manager.running.containers import StepContainers, command_line
+from task_manager.running.images import ResolvedImage, resolve_image
+from task_manager.running.outputs import export_outputs
+from task_manager.running.records import RunContext, RunObserver, StepOutcome
+from task_manager.workflow_status import Reason, StepStatus
+
+if TYPE_CHECKING:
+    import dagger
+
+_RETRIED = frozenset({StepStatus.FAILED, StepStatus.TIMED_OUT})
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """A plan whose images are there, in the session that has them."""
+
+    plan: ExecutionPlan
+    context: RunContext
+    session: EngineSession
+    images: Mapping[str, ResolvedImage]
+
+
+class PipelineRunner:
+    """Runs pipelines in the communication manager's session; its step limit holds over all runs of the process."""
+
+    def __init__(
+        self,
+        communication: DaggerCommunicationManager,
+        settings: Settings,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._communication = communication
+        self._settings = settings
+        self._clock = clock
+        self._slots = asyncio.Semaphore(settings.parallelism)
+
+    async def prepare(self, plan: ExecutionPlan, context: RunContext, observer: RunObserver) -> PreparedRun:
+        """Make the images ready, and tell which ones something else stands in for.
+
+        Raises:
+            EngineError: No engine, no image, or programs that the host's toolchain lacks.
+        """
+        async with self._communication.guard() as session:
+            steps_of = _steps_by_image(plan.pipeline.steps)
+            resolved = await asyncio.gather(
+                *(resolve_image(session, image, steps, self._settings.images) for image, steps in steps_of.items())
+            )
+        for image in resolved:
+            if image.warning is not None:
+                await observer.warned(image.warning)
+        return PreparedRun(plan, context, session, dict(zip(steps_of, resolved, strict=True)))
+
+    async def run(self, prepared: PreparedRun, observer: RunObserver) -> tuple[StepOutcome, ...]:
+        """Run all steps, each as soon as those before it have succeeded.
+
+        A step that fails ends nothing but the steps that need it. Cancelling this coroutine stops the running
+        steps.
+
+        Returns:
+            How each step ended, in the pipeline's order; steps merged into another have that one's outcome.
+        """
+        run = _Run(
+            prepared,
+            observer,
+            communication=self._communication,
+            settings=self._settings,
+            clock=self._clock,
+            slots=self._slots,
+        )
+        try:
+            outcomes = await run.all_steps()
+        finally:
+            self._communication.containers.unregister_run(prepared.context.run_id)
+        return outcomes
+
+
+class _Run:
+    def __init__(
+        self,
+        prepared: PreparedRun,
+        observer: RunObserver,
+        *,
+        communication: DaggerCommunicationManager,
+        settings: Settings,
+        clock: Callable[[], datetime],
+        slots: asyncio.Semaphore,
+    ) -> None:
+        self._prepared = prepared
+        self._observer = observer
+        self._communication = communication
+        self._settings = settings
+        self._clock = clock
+        self._slots = slots
+        self._containers = StepContainers(prepared.session.client, prepared.context, settings.environment)
+
+    async def all_steps(self) -> tuple[StepOutcome, ...]:
+        tasks: dict[str, asyncio.Task[StepOutcome]] = {}
+        try:
+            async with asyncio.TaskGroup() as group:
+                for step_id in (step_id for layer in self._prepared.plan.layers for step_id in layer):
+                    step = self._prepared.plan.pipeline.step(step_id)
+                    upstream = [tasks[needed] for needed in sorted(step.upstream)]
+                    tasks[step_id] = group.create_task(self._after(step, upstream))
+        except BaseExceptionGroup as group_error:
+            raise group_error.exceptions[0] from group_error
+        return tuple(tasks[step.id].result() for step in self._prepared.plan.pipeline.steps)
+
+    async def _after(self, step: Step, upstream: Sequence[asyncio.Task[StepOutcome]]) -> StepOutcome:
+        try:
+            before = await asyncio.gather(*upstream)
+            failed = [outcome.step.id for outcome in before if outcome.status is not StepStatus.SUCCEEDED]
+            outcome = self._skipped(step, failed) if failed else await self._in_slot(step)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._observer.step_ended(self._cancelled(step)))
+            raise
+        await self._observer.step_ended(outcome)
+        return outcome
+
+    async def _in_slot(self, step: Step) -> StepOutcome:
+        async with self._slots:
+            started = self._clock()
+            image = self._prepared.images[step.image]
+            await self._observer.step_started(step, image.reference, image.digest)
+            self._register(step, image, started)
+            outcome = await self._attempts(step, image)
+            outcome = replace(
+                outcome,
+                image=image.reference,
+                image_digest=image.digest,
+                started_at=started,
+                finished_at=self._clock(),
+            )
+            state = ContainerState.STOPPED if outcome.status is StepStatus.TIMED_OUT else ContainerState.EXITED
+            self._communication.containers.update(
+                self._container_id(step), state=state, finished_at=outcome.finished_at
+            )
+            return outcome
+
+    async def _attempts(self, step: Step, image: ResolvedImage) -> StepOutcome:
+        for attempt in range(1, step.retries + 2):
+            outcome = replace(await self._attempt(step, image, attempt), attempts=attempt)
+            if outcome.status not in _RETRIED:
+                break
+        return outcome
+
+    async def _attempt(self, step: Step, image: ResolvedImage, attempt: int) -> StepOutcome:
+        limit = step.timeout or self._settings.default_step_timeout
+        try:
+            async with asyncio.timeout(limit):
+                async with self._communication.guard() as session:
+                    self._require_same(session)
+                    return await self._execute(step, image, attempt)
+        except TimeoutError:
+            error = StepTimedOut(
+                f"Step {step.id} was stopped after {limit:g} s, its time limit.",
+                remedy="Make it faster, or raise the step's `timeout`.",
+                details={"step": step.id, "timeout": limit},
+            )
+            return StepOutcome(step, StepStatus.TIMED_OUT, reason=reason_of(error))
+        except StepFailed as error:
+            return self._raised(step, error)
+        except TaskManagerError as error:
+            return StepOutcome(step, StepStatus.FAILED, reason=reason_of(error))
+
+    async def _execute(self, step: Step, image: ResolvedImage, attempt: int) -> StepOutcome:
+        described = await self._containers.describe(step, image.container, attempt)
+        arguments = command_line(step)
+        if arguments is None:
+            return await self._with_outputs(StepOutcome(step, StepStatus.SUCCEEDED), await described.sync())
+        ran = await _execute(described, arguments)
+        code, stdout, stderr = await asyncio.gather(ran.exit_code(), ran.stdout(), ran.stderr())
+        outcome = StepOutcome(
+            step,
+            StepStatus.SUCCEEDED if code == 0 else StepStatus.FAILED,
+            exit_code=code,
+            stdout=self._cut(stdout),
+            stderr=self._cut(stderr),
+            reason=None if code == 0 else _exit_reason(step, code),
+        )
+        return await self._with_outputs(outcome, ran)
+
+    async def _with_outputs(self, outcome: StepOutcome, container: dagger.Container) -> StepOutcome:
+        """Bring the outputs to the host, also those of a failed command: a test report is wanted just then."""
+        step = outcome.step
+        failed = outcome.status is not StepStatus.SUCCEEDED
+        folder = self._prepared.context.run_folder / step.id
+        exported, missing = await export_outputs(step, container, folder, lenient=failed)
+        if missing is not None:
+            outcome = replace(outcome, status=StepStatus.FAILED, reason=reason_of(missing))
+        self._containers.finished(step, container, frozenset(item.output.name for item in exported))
+        return replace(outcome, outputs=exported)
+
+    def _raised(self, step: Step, error: StepFailed) -> StepOutcome:
+        code = error.details.get("exit_code")
+        return StepOutcome(
+            step,
+            StepStatus.FAILED,
+            exit_code=code if isinstance(code, int) else None,
+            stdout=self._cut(str(error.details.get("stdout", ""))),
+            stderr=self._cut(str(error.details.get("stderr", ""))),
+            reason=_exit_reason(step, code),
+        )
+
+    def _require_same(self, session: EngineSession) -> None:
+        if session is not self._prepared.session:
+            raise EngineLost("The engine ended while the run was under way.", remedy="Start the run again.")
+
+    def _skipped(self, step: Step, failed: Sequence[str]) -> StepOutcome:
+        reason = Reason(
+            code="upstream_failed",
+            text=f"Not run, because {', '.join(failed)} did not succeed.",
+            details={"steps": list(failed)},
+        )
+        return StepOutcome(step, StepStatus.SKIPPED, image=step.image, reason=reason)
+
+    def _cancelled(self, step: Step) -> StepOutcome:
+        reason = Reason(code="cancelled", text="Stopped with its run.")
+        return StepOutcome(step, StepStatus.CANCELLED, image=step.image, reason=reason, finished_at=self._clock())
+
+    def _register(self, step: Step, image: ResolvedImage, started: datetime) -> None:
+        self._communication.containers.register(
+            ContainerRecord(
+                id=self._container_id(step),
+                run_id=self._prepared.context.run_id,
+                step_id=step.id,
+                image=image.reference,
+                state=ContainerState.RUNNING,
+                capabilities=_capabilities(step),
+                started_at=started,
+            )
+        )
+
+    def _container_id(self, step: Step) -> str:
+        return f"{self._prepared.context.run_id}/{step.id}"
+
+    def _cut(self, text: str) -> str:
+        limit = int(self._settings.limits.output_bytes)
+        data = text.encode()
+        return text if len(data) <= limit else data[-limit:].decode(errors="ignore")
+
+
+async def _execute(container: dagger.Container, arguments: list[str]) -> dagger.Container:
+    import dagger
+
+    # Any exit code is let through, so that a failed command's outputs can be read.
+    return await container.with_exec(arguments, expect=dagger.ReturnType.ANY).sync()
+
+
+def reason_of(error: TaskManagerError) -> Reason:
+    """An error as the reason of a status."""
+    text = f"{error.message} {error.remedy}".strip()
+    return Reason(code=error.code, text=text, details=_json_like(error.details))
+
+
+def _json_like(details: Mapping[str, object]) -> dict[str, JsonValue]:
+    return {key: to_jsonable_python(value) for key, value in details.items() if key not in ("stdout", "stderr")}
+
+
+def _exit_reason(step: Step, code: object) -> Reason:
+    return Reason(
+        code=StepFailed.code,
+        text=f"Step {step.id} ended with exit code {code}.",
+        details={"step": step.id, "exit_code": code if isinstance(code, int) else None},
+    )
+
+
+def _capabilities(step: Step) -> frozenset[str]:
+    network = ["network"] if step.network else []
+    services = [f"service:{service.name}" for service in step.services]
+    return frozenset([*network, *services, *(f"cache:{volume.name}" for volume in step.caches)])
+
+
+def _steps_by_image(steps: Sequence[Step]) -> dict[str, list[Step]]:
+    grouped: dict[str, list[Step]] = {}
+    for step in steps:
+        grouped.setdefault(step.image, []).append(step)
+    return grouped

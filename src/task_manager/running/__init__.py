@@ -1,0 +1,1 @@
+"""The parts of the pipeline runner: images, containers, outputs, custom functions."""

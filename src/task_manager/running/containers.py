@@ -1,0 +1,206 @@
+"""A step as a container, described with the Dagger SDK."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, assert_never
+
+from task_manager.errors import InvalidConfiguration, SourceNotFound
+from task_manager.pipeline import (
+    CachePolicy,
+    HostSource,
+    InlineSource,
+    Output,
+    OutputType,
+    Service,
+    Source,
+    Step,
+    StepSource,
+    TaskSource,
+)
+from task_manager.running.records import RunContext
+
+if TYPE_CHECKING:
+    import dagger
+
+NETWORK_LABEL = "task-manager.network"
+EPOCH_VARIABLE = "TASK_MANAGER_EPOCH"
+"""Set to a run's id where an earlier, equal step must not answer; steps may ignore it."""
+
+_SCRIPTS = "/task-manager"
+_EXECUTABLE, _READABLE = 0o755, 0o644
+
+
+class StepContainers:
+    """Describes the containers of one run's steps.
+
+    Args:
+        client: The session's client.
+        context: The run.
+        environment: Variables that every step gets; a step's own win.
+    """
+
+    def __init__(self, client: dagger.Client, context: RunContext, environment: Mapping[str, str]) -> None:
+        self._client = client
+        self._context = context
+        self._environment = environment
+        self._finished: dict[str, tuple[Step, dagger.Container, frozenset[str]]] = {}
+
+    def finished(self, step: Step, container: dagger.Container, outputs: frozenset[str]) -> None:
+        """Remember an ended step's container and the outputs that it has, for the steps that use them."""
+        self._finished[step.id] = (step, container, outputs)
+
+    async def describe(self, step: Step, base: dagger.Container, attempt: int) -> dagger.Container:
+        """The container of a step up to, not including, its command.
+
+        Raises:
+            SourceNotFound: A source is missing or lies outside the task's source folder.
+            InvalidConfiguration: A secret is not there.
+        """
+        container = base
+        for name, value in {**self._environment, **step.environment, **self._epoch(step, attempt)}.items():
+            container = container.with_env_variable(name, value)
+        if not step.network:
+            container = container.with_label(NETWORK_LABEL, "none")
+        container = container.with_workdir(step.workdir)
+        for source in step.sources:
+            container = await self._with_source(container, step, source)
+        if step.script is not None:
+            container = container.with_new_file(
+                _script_path(step), contents=step.script.contents, permissions=_EXECUTABLE
+            )
+        return self._with_surroundings(container, step)
+
+    def _epoch(self, step: Step, attempt: int) -> dict[str, str]:
+        fresh = self._context.fresh or step.cache is CachePolicy.NEVER or attempt > 1
+        if fresh:
+            return {EPOCH_VARIABLE: f"{self._context.run_id}:{attempt}"}
+        epoch = self._context.epochs.get(step.id)
+        return {EPOCH_VARIABLE: epoch} if epoch else {}
+
+    def _with_surroundings(self, container: dagger.Container, step: Step) -> dagger.Container:
+        for volume in step.caches:
+            container = container.with_mounted_cache(
+                container_path(step, volume.target), self._client.cache_volume(f"task-manager-{volume.name}")
+            )
+        for name, reference in step.secrets.items():
+            secret = self._client.set_secret(reference, _secret_value(step, name, reference))
+            container = container.with_secret_variable(name, secret)
+        for service in step.services:
+            container = container.with_service_binding(service.name, self._service(service))
+        return container
+
+    def _service(self, service: Service) -> dagger.Service:
+        container = self._client.container().from_(service.image)
+        for name, value in service.environment.items():
+            container = container.with_env_variable(name, value)
+        for port in service.ports:
+            container = container.with_exposed_port(port)
+        if service.command:
+            return container.as_service(args=list(service.command))
+        return container.as_service(use_entrypoint=True)
+
+    async def _with_source(self, container: dagger.Container, step: Step, source: Source) -> dagger.Container:
+        target = container_path(step, source.target)
+        match source:
+            case InlineSource():
+                mode = _EXECUTABLE if source.executable else _READABLE
+                return container.with_new_file(target, contents=source.contents, permissions=mode)
+            case HostSource():
+                return self._with_host_source(container, target, source)
+            case StepSource():
+                return await self._with_step_source(container, target, source)
+            case TaskSource():
+                return self._with_task_source(container, target, source)
+        assert_never(source)
+
+    def _with_host_source(self, container: dagger.Container, target: str, source: HostSource) -> dagger.Container:
+        path = contained_path(self._context.source_folder, source.path)
+        if path.is_file():
+            return container.with_file(target, self._client.host().file(str(path)))
+        tree = self._client.host().directory(
+            str(path),
+            include=list(source.include),
+            exclude=list(source.exclude),
+            gitignore=source.gitignore,
+        )
+        return container.with_directory(target, tree)
+
+    async def _with_step_source(self, container: dagger.Container, target: str, source: StepSource) -> dagger.Container:
+        step, ran, there = self._finished[source.step]
+        if source.output not in there:
+            return container
+        output = next(output for output in step.outputs if output.name == source.output)
+        match output.type:
+            case OutputType.STDOUT:
+                return container.with_new_file(target, contents=await ran.stdout())
+            case OutputType.FILE:
+                return container.with_file(target, ran.file(output_path(step, output)))
+            case OutputType.DIRECTORY:
+                return container.with_directory(target, ran.directory(output_path(step, output)))
+        assert_never(output.type)
+
+    def _with_task_source(self, container: dagger.Container, target: str, source: TaskSource) -> dagger.Container:
+        path = self._context.task_sources.get((source.task, source.artifact))
+        if path is None:
+            return container
+        if path.is_dir():
+            return container.with_directory(target, self._client.host().directory(str(path)))
+        return container.with_file(target, self._client.host().file(str(path)))
+
+
+def command_line(step: Step) -> list[str] | None:
+    """What is executed: the command, or the script's interpreter with the script; none when neither is given."""
+    if step.script is not None:
+        return [*step.script.interpreter, _script_path(step), *step.script.arguments]
+    return list(step.command) if step.command is not None else None
+
+
+def container_path(step: Step, path: str) -> str:
+    """A path in a step's container, made absolute by its working folder."""
+    return posixpath.normpath(posixpath.join("/", step.workdir, path))
+
+
+def output_path(step: Step, output: Output) -> str:
+    """Where a file or folder output lies in the container."""
+    return container_path(step, output.path or ".")
+
+
+def contained_path(root: Path | None, relative: str) -> Path:
+    """A path below the source folder, links resolved.
+
+    Raises:
+        SourceNotFound: There is no source folder, the path does not exist, or it leads out of the folder.
+    """
+    if root is None:
+        raise SourceNotFound(
+            "The pipeline uses files of the host, but neither the task nor its project has a source folder.",
+            remedy="Set one: task-manager task update TASK --source FOLDER.",
+        )
+    base = Path(os.path.realpath(root))
+    path = Path(os.path.realpath(base / relative))
+    if path != base and base not in path.parents:
+        raise SourceNotFound(f"{relative!r} leads out of the source folder {base}.", details={"path": relative})
+    if not path.exists():
+        raise SourceNotFound(f"There is no {relative!r} in the source folder {base}.", details={"path": relative})
+    return path
+
+
+def _script_path(step: Step) -> str:
+    return f"{_SCRIPTS}/{step.script.name}" if step.script else ""
+
+
+def _secret_value(step: Step, name: str, reference: str) -> str:
+    scheme, _, place = reference.partition(":")
+    try:
+        return os.environ[place] if scheme == "env" else Path(place).read_text().rstrip("\n")
+    except (KeyError, OSError, UnicodeDecodeError) as error:
+        where = f"the environment variable {place}" if scheme == "env" else f"the file {place}"
+        raise InvalidConfiguration(
+            f"Step {step.id} takes the secret {name} from {where}, which cannot be read.",
+            remedy="Provide it where runs are executed.",
+            details={"step": step.id, "secret": name, "reference": reference},
+        ) from error

@@ -1,0 +1,137 @@
+"""Which image a step really runs on: its own, or the host's toolchain."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from task_manager.communication import EngineKind, EngineSession
+from task_manager.communication.translation import engine_errors
+from task_manager.config import ImagePolicy
+from task_manager.errors import InvalidConfiguration, MissingPrograms, RegistryUnreachable
+from task_manager.pipeline import HOST_TOOLCHAIN, Step
+from task_manager.workflow_status import Reason
+
+if TYPE_CHECKING:
+    import dagger
+
+_SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+_MODULE = "module:"
+
+
+@dataclass(frozen=True)
+class ResolvedImage:
+    """An image that is there.
+
+    Attributes:
+        reference: What the container is made from.
+        digest: `REFERENCE@sha256:…` as the engine names it; none when it does not tell.
+        container: A container of that image, evaluated.
+        warning: What people should know; none when the image is the one that was asked for.
+    """
+
+    reference: str
+    digest: str | None
+    container: dagger.Container
+    warning: Reason | None = None
+
+
+async def resolve_image(
+    session: EngineSession, image: str, steps: Sequence[Step], policy: ImagePolicy
+) -> ResolvedImage:
+    """Make an image ready.
+
+    Args:
+        session: Where it is pulled.
+        image: The reference in the pipeline.
+        steps: The steps that use it; their programs are checked before the host's toolchain stands in.
+        policy: `pull`, `host`, or `auto`: the host's toolchain when the registry cannot be reached.
+
+    Raises:
+        RegistryUnreachable: The registry does not answer, and nothing may stand in for the image.
+        ImageUnavailable: The registry does not have the image.
+        MissingPrograms: The host's toolchain lacks something that the steps need.
+        InvalidConfiguration: The host's toolchain is wanted where the engine has none.
+    """
+    if policy is ImagePolicy.HOST or image == HOST_TOOLCHAIN:
+        return await _host_toolchain(session, image, steps, None)
+    try:
+        return await _pull(session, image, None)
+    except RegistryUnreachable as error:
+        if policy is not ImagePolicy.AUTO or session.kind is not EngineKind.EMBEDDED:
+            raise
+        return await _host_toolchain(session, image, steps, error)
+
+
+def missing_programs(steps: Iterable[Step]) -> dict[str, list[str]]:
+    """For each step, what it needs and the host's toolchain does not have; steps that lack nothing are left out."""
+    missing = {step.id: [need for need in needed_programs(step) if not _is_there(need)] for step in steps}
+    return {step_id: needs for step_id, needs in missing.items() if needs}
+
+
+def needed_programs(step: Step) -> tuple[str, ...]:
+    """What a step says that it requires, and the program that it starts with."""
+    first = step.command[:1] if step.command else step.script.interpreter[:1] if step.script else ()
+    own = [program for program in first if "/" not in program]
+    return tuple(dict.fromkeys([*step.requires, *own]))
+
+
+async def _pull(session: EngineSession, reference: str, warning: Reason | None) -> ResolvedImage:
+    with engine_errors():
+        container = await session.client.container().from_(reference).sync()
+        named = await container.image_ref()
+    return ResolvedImage(reference, named if "@sha256:" in named else None, container, warning)
+
+
+async def _host_toolchain(
+    session: EngineSession, image: str, steps: Sequence[Step], cause: RegistryUnreachable | None
+) -> ResolvedImage:
+    if session.kind is not EngineKind.EMBEDDED:
+        raise InvalidConfiguration(
+            f"Only the embedded engine offers the host's toolchain; this one is {session.description}.",
+            remedy="Set images = pull, or engine = embedded.",
+        )
+    missing = missing_programs(steps)
+    if missing:
+        raise _lacking(image, missing, cause)
+    return await _pull(session, HOST_TOOLCHAIN, _stand_in(image, cause))
+
+
+def _stand_in(image: str, cause: RegistryUnreachable | None) -> Reason | None:
+    if image == HOST_TOOLCHAIN:
+        return None
+    why = f"its registry could not be reached ({cause})" if cause else "images = host"
+    return Reason(
+        code="host_toolchain",
+        text=f"Instead of the image {image} the host's toolchain was used: {why}.",
+        details={"image": image, "reference": HOST_TOOLCHAIN},
+    )
+
+
+def _lacking(image: str, missing: dict[str, list[str]], cause: RegistryUnreachable | None) -> MissingPrograms:
+    steps = "; ".join(f"step {step}: {', '.join(needs)}" for step, needs in missing.items())
+    first = f"{cause} " if cause else ""
+    return MissingPrograms(
+        f"{first}The host's toolchain, which would stand in for the image {image}, lacks programs ({steps}).",
+        remedy="Install them, or make the image's registry reachable (a mirror can be configured).",
+        details={"image": image, "missing": missing},
+    )
+
+
+def _is_there(need: str) -> bool:
+    if need.startswith(_MODULE):
+        return _has_module(need.removeprefix(_MODULE))
+    path = os.pathsep.join((os.path.dirname(sys.executable), *_SYSTEM_PATH))  # noqa: PTH120
+    return shutil.which(need, path=path) is not None
+
+
+def _has_module(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
