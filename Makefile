@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 help:
 	@echo "make demo    set up and run the demo project in containers"
 	@echo "make test    set up everything, run all checks and all tests"
+	@echo "             (PYTEST_ARGS=\"-k name\" chooses; make test-quick leaves the integration tests out)"
 	@echo "make check   ruff, mypy, import-linter, documentation"
 	@echo "make lock    resolve the dependencies of pyproject.toml anew"
 	@echo "make clean   remove the virtual environment and caches"
@@ -36,6 +37,22 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Tests run in as many processes as there are processors, up to four.
+PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+PYTEST_ARGS ?=
+
+.PHONY: test
+test: packages check
+	$(PYTEST) $(PYTEST_ARGS)
+
+.PHONY: test-quick
+test-quick: $(VENV)/.dev
+	$(PYTEST) --ignore tests/integration $(PYTEST_ARGS)
+
+.PHONY: packages
+packages: $(VENV)/.dev
+	$(BIN)/python -m tests.environment.packages --install
 
 .PHONY: lock
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header

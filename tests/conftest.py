@@ -1,13 +1,18 @@
-"""Fixtures that any test may use: real images, real registries."""
+"""Fixtures that any test may use: real images, real registries, small disks."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.environment import disks, skips
 from tests.environment.busybox_image import busybox_layout as build_busybox_layout
 from tests.environment.python_image import python_layout as build_python_layout
-from tests.environment.registry import Registry, running_registry
+from tests.environment.registry import Registry, black_hole_address, refused_address, running_registry
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(skips)
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +44,24 @@ def busybox_image(registry: Registry, busybox_layout: Path) -> str:
 def python_image(registry: Registry, python_layout: Path) -> str:
     """The reference of the Python image, `127.0.0.1:PORT/library/python:3`."""
     return registry.push(python_layout, "library/python", "3")
+
+
+@pytest.fixture(scope="session")
+def refused_registry() -> Iterator[str]:
+    """`127.0.0.1:PORT` where every connection is refused."""
+    with refused_address() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def black_holed_registry() -> Iterator[str]:
+    """`127.0.0.1:PORT` where no connection is ever made nor refused."""
+    with black_hole_address() as address:
+        yield address
+
+
+@pytest.fixture
+def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An empty file system of 4 MiB; do not resolve its path."""
+    with disks.small_disk(tmp_path_factory.mktemp("disk")) as path:
+        yield path

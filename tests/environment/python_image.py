@@ -25,8 +25,8 @@ PYTHON: Final = "3.11"
 SITE: Final = f"usr/local/lib/python{PYTHON}/dist-packages"
 SETTINGS: Final = oci.ImageSettings(command=("python3",), working_directory="/")
 
-_PROJECT: Final = Path(__file__).parents[2]
-LOCK: Final = _PROJECT / "requirements" / "dev.txt"
+PROJECT: Final = Path(__file__).parents[2]
+LOCK: Final = PROJECT / "requirements" / "dev.txt"
 _DEBIAN_PACKAGES: Final = (
     *("base-files", "base-passwd", "bash", "coreutils", "dash", "debianutils", "diffutils", "findutils"),
     *("grep", "gzip", "hostname", "libstdc++6", "mawk", "python3", "sed", "tar"),
@@ -45,7 +45,7 @@ _UNUSED: Final = (
 def python_layout() -> Path:
     """Returns a layout of two layers: Debian's Python (gzip) and the libraries in `/usr/local` (zstd)."""
     require("mmdebstrap")
-    recipe = [Path(source).read_text() for source in (__file__, oci.__file__, LOCK, _PROJECT / "pyproject.toml")]
+    recipe = [Path(source).read_text() for source in (__file__, oci.__file__, LOCK, PROJECT / "pyproject.toml")]
     return cache.built_once("python", cache.digest_of(oci.architecture(), *recipe), _build)
 
 
@@ -129,7 +129,7 @@ def _write_scripts(folder: Path, entries: Iterable[EntryPoint]) -> None:
 
 def _locked_requirements() -> list[str]:
     """Returns the entries of the lock file, hashes included, of the demo extra and of the parser of test reports."""
-    extra = tomllib.loads((_PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["demo"]
+    extra = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["demo"]
     names = {_name(requirement) for requirement in extra} | {"junitparser"}
     return [entry for entry in re.split(r"^(?=\S)", LOCK.read_text(), flags=re.MULTILINE) if _name(entry) in names]
 

@@ -1,6 +1,7 @@
 """Image registries on loopback: Debian's `docker-registry`, one process each, and addresses where none answers."""
 
 import contextlib
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from tests.environment.packages import require
 
 START_SECONDS: Final = 30
 _POLL_SECONDS: Final = 0.02
+_FILLERS: Final = 4
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,11 @@ class Account:
     password: str
     htpasswd: str
     """The line of an htpasswd file: the name and the bcrypt hash of the password."""
+
+
+ACCOUNT: Final = Account(
+    "tester", "correct horse", "tester:$2b$05$abcdefghijklmnopqrstuuHNbAKRhpaujgo33bRWs.NLUTJO3lOy2"
+)
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,31 @@ def running_registry(folder: Path, *, account: Account | None = None) -> Iterato
     finally:
         process.terminate()
         process.wait()
+
+
+@contextlib.contextmanager
+def refused_address() -> Iterator[str]:
+    """Holds `127.0.0.1:PORT` where every connection is refused, until the block ends."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{bound.getsockname()[1]}"
+
+
+@contextlib.contextmanager
+def black_hole_address() -> Iterator[str]:
+    """Holds `127.0.0.1:PORT` where no connection is ever made nor refused, until the block ends.
+
+    The system answers no further connection while those that nobody accepts fill the queue (listen(2)).
+    """
+    with contextlib.ExitStack() as sockets:
+        listener = sockets.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(_FILLERS):
+            filler = sockets.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
 
 
 def _write_config(folder: Path, account: Account | None) -> Path:
