@@ -1,0 +1,6 @@
+"""Something to test."""
+
+
+def add(one: int, other: int) -> int:
+    """The sum."""
+    return one + other
