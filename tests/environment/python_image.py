@@ -31,6 +31,7 @@ _DEBIAN_PACKAGES: Final = (
     *("base-files", "base-passwd", "bash", "coreutils", "dash", "debianutils", "diffutils", "findutils"),
     *("grep", "gzip", "hostname", "libstdc++6", "mawk", "python3", "sed", "tar"),
 )
+_MERGE_USR: Final = 'for name in bin lib lib64 sbin; do mkdir -p "$1/usr/$name"; ln -s "usr/$name" "$1/$name"; done'
 _UNUSED: Final = (
     *("dev/*", "etc/apt", "etc/hostname", "etc/resolv.conf", "var/cache/*", "var/lib/apt", "var/lib/dpkg", "var/log/*"),
     *("usr/share/doc", "usr/share/info", "usr/share/lintian", "usr/share/locale", "usr/share/man"),
@@ -71,7 +72,7 @@ def _unpack_debian(root: Path) -> None:
     _run(
         "mmdebstrap",
         *("--quiet", "--mode=chrootless", "--variant=extract", "--format=directory", "--skip=output/dev"),
-        *("--hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr", f"--include={','.join(_DEBIAN_PACKAGES)}"),
+        *(f"--setup-hook={_MERGE_USR}", f"--include={','.join(_DEBIAN_PACKAGES)}"),
         *(f"--aptopt={line}" for line in _transport_options()),
         *(SUITE, str(root), *_mirrors()),
     )
