@@ -14,7 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.environment import cache, oci, packages, python_image
+from tests.environment import cache, oci, packages
+from tests.environment.python_image import LOCK, PROJECT, PYTHON
 from tests.environment.registry import ACCOUNT, Registry, running_registry
 
 
@@ -49,11 +50,23 @@ def test_a_pushed_image_comes_back_from_the_registry_with_its_digests(
             assert f"sha256:{hashlib.sha256(content).hexdigest()}" == blob["digest"]
 
 
+def test_the_python_image_is_served_in_two_layers_of_different_compression(
+    registry: Registry, python_image: str, python_layout: Path
+) -> None:
+    assert python_image == f"{registry.host}/library/python:3"
+    _, layers = oci.read_manifest(python_layout)
+    assert [layer.media_type.partition("+")[2] for layer in layers] == ["gzip", "zstd"]
+    with registry.client() as client:
+        for layer in layers:
+            stored = client.head(f"/library/python/blobs/{layer.digest}")
+            assert int(stored.headers["Content-Length"]) == layer.size
+
+
 def test_the_python_image_starts_its_programs_and_loads_its_libraries(python_layout: Path, tmp_path: Path) -> None:
     unpack(python_layout, tmp_path)
     libraries = "matplotlib.pyplot, numpy.testing, sklearn.neural_network, sklearn.ensemble, sqlite3, ssl"
     assert inside(tmp_path, "python", "-c", f"import {libraries}; print('loaded')") == "loaded\n"
-    assert inside(tmp_path, "python", "--version").startswith(f"Python {python_image.PYTHON}.")
+    assert inside(tmp_path, "python", "--version").startswith(f"Python {PYTHON}.")
     for program in ("pytest", "ruff", "pyproject-build"):
         locked = version_in_lock("build" if program == "pyproject-build" else program)
         assert locked in inside(tmp_path, program, "--version")
@@ -141,7 +154,7 @@ def test_only_tests_of_a_real_engine_may_skip_in_continuous_integration(
     done = subprocess.run(
         [*command, *workers],
         cwd=tmp_path,
-        env={"PATH": oci.SYSTEM_PATH, "PYTHONPATH": str(python_image.PROJECT), "CI": ci},
+        env={"PATH": oci.SYSTEM_PATH, "PYTHONPATH": str(PROJECT), "CI": ci},
         check=False,
         capture_output=True,
         text=True,
@@ -201,5 +214,5 @@ def inside(root: Path, *command: str) -> str:
 
 
 def version_in_lock(name: str) -> str:
-    (line,) = (line for line in python_image.LOCK.read_text().splitlines() if line.startswith(f"{name}=="))
+    (line,) = (line for line in LOCK.read_text().splitlines() if line.startswith(f"{name}=="))
     return line.removeprefix(f"{name}==").split()[0]
