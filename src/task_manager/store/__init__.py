@@ -1,0 +1,31 @@
+"""The store: records and the event log in a database, changed by operations that are one transaction each.
+
+Open it with `Store.open`, then run the functions of `projects`, `phases`, `tasks`, `workflows`, `runs`, `steps`,
+`events`, `artifacts` and `results`, or functions made from them::
+
+    store = Store.open(data_dir)
+    task = await store.run(tasks.get, task_id)
+"""
+
+from sqlalchemy import Connection
+
+from task_manager.store import artifacts, events, phases, projects, results, runs, steps, tasks, workflows
+from task_manager.store.database import read_only
+from task_manager.store.paging import Page
+from task_manager.store.store import Store
+
+__all__ = [
+    "Connection",
+    "Page",
+    "Store",
+    "artifacts",
+    "events",
+    "phases",
+    "projects",
+    "read_only",
+    "results",
+    "runs",
+    "steps",
+    "tasks",
+    "workflows",
+]

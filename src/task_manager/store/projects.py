@@ -1,0 +1,81 @@
+"""Projects in the store."""
+
+from sqlalchemy import Connection, true
+
+from task_manager.models import Project
+from task_manager.store import tables
+from task_manager.store.database import read_only
+from task_manager.store.paging import DEFAULT_LIMIT, Page
+from task_manager.store.records import NamedTable
+
+_projects = NamedTable("project", Project, tables.projects, name="name")
+
+
+def insert(c: Connection, project: Project) -> Project:
+    """Store a new project.
+
+    Raises:
+        InvalidInput: A project of that name exists.
+    """
+    _projects.check_name(c, project, true())
+    return _projects.insert(c, project)
+
+
+@read_only
+def get(c: Connection, project_id: str) -> Project:
+    """The project of that id.
+
+    Raises:
+        NotFound: There is none.
+    """
+    return _projects.get(c, project_id)
+
+
+@read_only
+def find(c: Connection, id_or_name: str) -> Project:
+    """The project of that id or name.
+
+    Raises:
+        NotFound: There is none; near misses are named.
+    """
+    return _projects.find(c, id_or_name, true())
+
+
+def lock(c: Connection, project_id: str) -> Project:
+    """The project of that id, which nobody else changes or locks until the transaction ends.
+
+    Raises:
+        NotFound: There is none.
+    """
+    return _projects.get(c, project_id, for_update=True)
+
+
+def update(c: Connection, project: Project) -> Project:
+    """Store a changed project, with the revision that was read; return it with its new one.
+
+    Raises:
+        Conflict: Somebody else changed it first.
+        InvalidInput: Another project has its name.
+        NotFound: It is not there.
+    """
+    _projects.check_name(c, project, true())
+    return _projects.update(c, project)
+
+
+def delete(c: Connection, project_id: str) -> None:
+    """Remove a project with its phases, tasks, workflows, runs and all that belongs to them.
+
+    Raises:
+        NotFound: There is none.
+    """
+    _projects.delete(c, project_id)
+
+
+@read_only
+def list_(c: Connection, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Page[Project]:
+    """A page of all projects, oldest first.
+
+    Raises:
+        InvalidInput: The limit or the cursor cannot be used.
+    """
+    return _projects.page(c, _projects.matching(), limit=limit, cursor=cursor)

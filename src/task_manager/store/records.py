@@ -1,0 +1,269 @@
+"""Records in and out of their tables, the same way for every kind."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+from pydantic import ValidationError
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    Table,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
+
+from task_manager.errors import Conflict, InvalidInput, NotFound, StoreError
+from task_manager.models import Record
+from task_manager.store.paging import Page, check_limit, decode_cursor, encode_cursor
+from task_manager.store.tables import UtcTime
+
+R = TypeVar("R", bound=Record)
+
+_NEAR_MISSES_AMONG = 1000
+
+
+class RecordTable(Generic[R]):
+    """A table that holds records of one kind.
+
+    Args:
+        kind: What people call such a record, in lower case.
+        model: The class of the records.
+        table: Where they are stored; its columns have the names of the model's fields.
+        newest_first: The order of its lists.
+        order: The columns that its lists are ordered by; together unique.
+    """
+
+    def __init__(
+        self, kind: str, model: type[R], table: Table, *, order: Sequence[str] = ("id",), newest_first: bool = False
+    ) -> None:
+        self.kind = kind
+        self.model = model
+        self.table = table
+        self.newest_first = newest_first
+        self._order: list[Column[Any]] = [table.c[name] for name in order]
+        fields = {column.name for column in table.c} & set(model.model_fields)
+        self._times = {name for name in fields if isinstance(table.c[name].type, UtcTime)}
+        self._others = fields - self._times
+        self._insert = insert(table)
+
+    def row(self, record: R) -> dict[str, Any]:
+        """The record as values for the table's columns.
+
+        Raises:
+            InvalidInput: A text has a NUL character, which PostgreSQL cannot keep.
+        """
+        row: dict[str, Any] = record.model_dump(mode="json", include=self._others)
+        for name, value in row.items():
+            if isinstance(value, str) and "\0" in value:
+                raise InvalidInput(f"The {name} of a {self.kind} cannot have a NUL character.")
+        return row | {name: getattr(record, name) for name in self._times}
+
+    def records(self, c: Connection, rows: Sequence[RowMapping]) -> tuple[R, ...]:
+        """The records of rows; a kind with fields in another table reads them here."""
+        return tuple(self.record(row) for row in rows)
+
+    def record(self, row: RowMapping, **more: Any) -> R:
+        """The record of a row.
+
+        Args:
+            row: A value for each column.
+            more: Fields that have no column.
+
+        Raises:
+            StoreError: The row holds something that the model does not know.
+        """
+        try:
+            return self.model.model_validate({**row, **more})
+        except ValidationError as error:
+            raise StoreError(
+                f"A {self.kind} in the database cannot be read: {error.errors()[0]['msg']}.",
+                remedy="Was it changed by hand, or by another version of this software?",
+                details={"findings": [str(finding["loc"]) for finding in error.errors()]},
+            ) from error
+
+    def insert(self, c: Connection, record: R) -> R:
+        """Stores a new record; returns it."""
+        c.execute(self._insert, self.row(record))
+        return record
+
+    def insert_all(self, c: Connection, records: Sequence[R]) -> None:
+        """Stores new records."""
+        if records:
+            c.execute(self._insert, [self.row(record) for record in records])
+
+    def matching(self, **values: object) -> Select[Any]:
+        """The query for the records that have these values; None stands for any."""
+        return select(self.table).where(
+            *(self.table.c[name] == value for name, value in values.items() if value is not None)
+        )
+
+    def all(self, c: Connection, query: Select[Any], values: Mapping[str, Any] | None = None) -> tuple[R, ...]:
+        """The records that the query selects, with these values for its parameters."""
+        return self.records(c, c.execute(query, values).mappings().all())
+
+    def first(self, c: Connection, query: Select[Any]) -> R | None:
+        """The first record that the query selects."""
+        return next(iter(self.all(c, query.limit(1))), None)
+
+    def page(self, c: Connection, query: Select[Any], *, limit: int, cursor: str | None) -> Page[R]:
+        """A page of the records that the query selects.
+
+        Raises:
+            InvalidInput: The limit or the cursor cannot be used.
+        """
+        found = self.all(c, self._after(query, cursor).limit(check_limit(limit) + 1))
+        if len(found) <= limit:
+            return Page(found)
+        last = found[limit - 1]
+        return Page(found[:limit], encode_cursor([getattr(last, column.name) for column in self._order]))
+
+    def _after(self, query: Select[Any], cursor: str | None) -> Select[Any]:
+        """The query in the list's order, from the cursor on."""
+        ordered = query.order_by(*(column.desc() if self.newest_first else column for column in self._order))
+        if cursor is None:
+            return ordered
+        key = decode_cursor(cursor, [column.type.python_type for column in self._order])
+        (*before, last), (*equal, end) = self._order, key
+        condition = last < end if self.newest_first else last > end
+        for column, value in zip(reversed(before), reversed(equal), strict=True):
+            beyond = column < value if self.newest_first else column > value
+            condition = beyond | ((column == value) & condition)
+        return ordered.where(condition)
+
+
+class IdentifiedTable(RecordTable[R]):
+    """A table whose records have an `id`; `get` finds it."""
+
+    def __init__(self, kind: str, model: type[R], table: Table, **order: Any) -> None:
+        super().__init__(kind, model, table, **order)
+        self._by_id = select(table).where(table.c.id == bindparam("known_id"))
+
+    def get(self, c: Connection, identifier: str, *, for_update: bool = False) -> R:
+        """The record of that id.
+
+        Args:
+            c: The transaction.
+            identifier: The id.
+            for_update: Keep others from changing it until the transaction ends.
+
+        Raises:
+            NotFound: There is none.
+        """
+        # "No key update" lets others add rows that refer to this one; SQLite has one writer anyway.
+        query = self._by_id.with_for_update(key_share=True) if for_update else self._by_id
+        for record in self.all(c, query, {"known_id": identifier}):
+            return record
+        raise self.missing(c, identifier)
+
+    def delete(self, c: Connection, identifier: str) -> None:
+        """Removes the record of that id, with all that belongs to it.
+
+        Raises:
+            NotFound: There is none.
+        """
+        if c.execute(delete(self.table).where(self.table.c.id == identifier)).rowcount == 0:
+            raise self.missing(c, identifier)
+
+    def missing(self, c: Connection, identifier: str) -> NotFound:
+        """The error for an id that is not there, with near misses among the newest records."""
+        return NotFound(self.kind, identifier, known=self._newest(c, "id"))
+
+    def _newest(self, c: Connection, column: str) -> list[str]:
+        query = select(self.table.c[column]).order_by(self.table.c.id.desc()).limit(_NEAR_MISSES_AMONG)
+        return [str(value) for value in c.scalars(query)]
+
+
+class RevisedTable(IdentifiedTable[R]):
+    """A table whose records have a `revision`, compared before they are changed."""
+
+    def __init__(self, kind: str, model: type[R], table: Table, **order: Any) -> None:
+        super().__init__(kind, model, table, **order)
+        self._update = update(table).where(
+            table.c.id == bindparam("known_id"), table.c.revision == bindparam("known_revision")
+        )
+
+    def update(self, c: Connection, record: R) -> R:
+        """Stores a changed record, if nobody changed it since it was read.
+
+        Args:
+            c: The transaction.
+            record: The record, with the revision that was read.
+
+        Returns:
+            The record with its new revision.
+
+        Raises:
+            Conflict: The stored revision is another one; both are named.
+            NotFound: The record is not there (any more).
+        """
+        row = self.row(record)
+        identifier, revision = row.pop("id"), row.pop("revision")
+        values = {**row, "revision": revision + 1, "known_id": identifier, "known_revision": revision}
+        if c.execute(self._update, values).rowcount == 0:
+            raise self.conflict(c, identifier, revision)
+        return record.model_copy(update={"revision": revision + 1})
+
+    def conflict(self, c: Connection, identifier: str, expected: int) -> Conflict | NotFound:
+        """The error for a record that does not have the expected revision."""
+        found = c.scalar(select(self.table.c.revision).where(self.table.c.id == identifier))
+        if found is None:
+            return self.missing(c, identifier)
+        return Conflict(
+            f"The {self.kind} {identifier} has revision {found}, not {expected}: somebody else changed it.",
+            remedy="Read it again and repeat the change.",
+            details={"kind": self.kind, "id": identifier, "expected": expected, "found": found},
+        )
+
+
+class NamedTable(RevisedTable[R]):
+    """A table whose records people also know by a name.
+
+    Args:
+        name: The column that holds it.
+    """
+
+    def __init__(self, kind: str, model: type[R], table: Table, *, name: str, **order: Any) -> None:
+        super().__init__(kind, model, table, **order)
+        self._name = name
+
+    def find(self, c: Connection, wanted: str, where: ColumnElement[bool]) -> R:
+        """The record of that id or name among those for which the condition holds.
+
+        Raises:
+            NotFound: There is none; near misses are named.
+            InvalidInput: Several have that name; their ids are named.
+        """
+        is_wanted = (self.table.c.id == wanted) | (self.table.c[self._name] == wanted)
+        ids = c.scalars(select(self.table.c.id).where(is_wanted, where)).all()
+        if not ids:
+            raise NotFound(self.kind, wanted, known=self._newest(c, "id") + self._newest(c, self._name))
+        if len(ids) > 1 and wanted not in ids:
+            raise InvalidInput(
+                f"{len(ids)} {self.kind}s are called {wanted!r}: {', '.join(sorted(ids))}.",
+                remedy="Name one by its id.",
+                details={"ids": sorted(ids)},
+            )
+        return self.get(c, wanted if wanted in ids else ids[0])
+
+    def check_name(self, c: Connection, record: R, where: ColumnElement[bool]) -> None:
+        """Refuse a name that another record has, among those for which the condition holds.
+
+        Raises:
+            InvalidInput: Another one has it.
+        """
+        row = self.row(record)
+        columns = self.table.c
+        is_other = (columns[self._name] == row[self._name]) & (columns.id != row["id"])
+        other = c.scalar(select(columns.id).where(is_other, where))
+        if other is not None:
+            raise InvalidInput(
+                f"There is a {self.kind} {row[self._name]!r} already: {other}.",
+                remedy=f"Choose another {self._name}.",
+                details={self._name: row[self._name], "id": other},
+            )

@@ -1,0 +1,195 @@
+"""Runs in the store; each change of a run is one transaction with its event."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, bindparam
+from sqlalchemy import update as update_rows
+
+from task_manager.errors import InvalidInput
+from task_manager.models import Event, EventKind, WorkflowRun
+from task_manager.store import events, tables
+from task_manager.store.database import read_only
+from task_manager.store.paging import DEFAULT_LIMIT, Page
+from task_manager.store.records import RevisedTable
+from task_manager.workflow_status import TASK_STATUS_OF_RUN, Reason, TaskStatus, WorkflowStatus, check_transition
+
+ACTIVE: Final = frozenset(status for status in WorkflowStatus if not status.is_terminal)
+"""The states of runs that are not over."""
+
+_STARTED: Final = frozenset({WorkflowStatus.PREPARING, WorkflowStatus.RUNNING})
+
+_runs = RevisedTable("run", WorkflowRun, tables.runs, newest_first=True)
+_columns = tables.runs.c
+_tasks = tables.tasks
+_change_task = (
+    update_rows(_tasks)
+    .where(_tasks.c.id == bindparam("known_id"), _tasks.c.status != bindparam("new_status"))
+    .values(status=bindparam("new_status"), updated_at=bindparam("now"), revision=_tasks.c.revision + 1)
+)
+
+
+def create(c: Connection, run: WorkflowRun) -> WorkflowRun:
+    """Store a new run and the event that begins its log.
+
+    Raises:
+        InvalidInput: Its workflow, task or project does not exist.
+    """
+    _runs.insert(c, run)
+    events.append(c, _status_event(run, previous=None, actor=run.actor, time=run.created_at))
+    return run
+
+
+@read_only
+def get(c: Connection, run_id: str) -> WorkflowRun:
+    """The run of that id.
+
+    Raises:
+        NotFound: There is none.
+    """
+    return _runs.get(c, run_id)
+
+
+def update(c: Connection, run: WorkflowRun) -> WorkflowRun:
+    """Store a changed run, with the revision that was read; return it with its new one.
+
+    Its status changes by `transition` alone.
+
+    Raises:
+        Conflict: Somebody else changed it first.
+        InvalidInput: Its status is not the stored one.
+        NotFound: It is not there.
+    """
+    stored = _runs.get(c, run.id, for_update=True)
+    if stored.revision == run.revision and stored.status != run.status:
+        raise InvalidInput(f"The status of run {run.id} is {stored.status}; only a transition changes it.")
+    return _runs.update(c, run)
+
+
+def transition(
+    c: Connection,
+    run_id: str,
+    to: WorkflowStatus,
+    *,
+    reason: Reason | None = None,
+    actor: str = "local",
+    now: datetime,
+    engine: str | None = None,
+    expected_revision: int | None = None,
+) -> WorkflowRun:
+    """Change a run's status, its times and its task's status, and append the event.
+
+    Args:
+        c: The transaction.
+        run_id: The run.
+        to: The state that it enters.
+        reason: Why; it replaces the run's reason.
+        actor: Who changes it.
+        now: The time of the change.
+        engine: The engine's kind and version, where it is known by now.
+        expected_revision: Refuse when the run has another one.
+
+    Returns:
+        The changed run.
+
+    Raises:
+        Conflict: The run has another revision than the expected one.
+        InvalidTransition: The table does not allow it; nothing is changed.
+        NotFound: There is no such run.
+    """
+    run = _runs.get(c, run_id, for_update=True)
+    if expected_revision is not None and run.revision != expected_revision:
+        raise _runs.conflict(c, run_id, expected_revision)
+    check_transition(run.status, to, run_id=run_id)
+    changes: dict[str, object] = {"status": to, "reason": reason, "updated_at": now}
+    if engine is not None:
+        changes["engine"] = engine
+    if to in _STARTED and run.started_at is None:
+        changes["started_at"] = now
+    if to.is_terminal:
+        changes["finished_at"] = now
+    changed = _runs.update(c, run.model_copy(update=changes))
+    _follow(c, changed)
+    events.append(c, _status_event(changed, previous=run.status, actor=actor, time=now))
+    return changed
+
+
+def warn(c: Connection, run_id: str, reason: Reason, now: datetime) -> WorkflowRun:
+    """Add a warning to a run and append its event; the same text once.
+
+    Returns:
+        The run with the warning.
+
+    Raises:
+        NotFound: There is no such run.
+    """
+    run = _runs.get(c, run_id, for_update=True)
+    if reason.text in run.warnings:
+        return run
+    warned = _runs.update(c, run.model_copy(update={"warnings": (*run.warnings, reason.text), "updated_at": now}))
+    events.append(c, event_of(warned, EventKind.RUN_WARNING, reason=reason, time=now))
+    return warned
+
+
+@read_only
+def latest(c: Connection, task_id: str) -> WorkflowRun | None:
+    """The newest run of a task; None when it has none."""
+    return _runs.first(c, _runs.matching(task_id=task_id).order_by(_columns.id.desc()))
+
+
+@read_only
+def active(
+    c: Connection, *, project_id: str | None = None, task_ids: Sequence[str] | None = None
+) -> tuple[WorkflowRun, ...]:
+    """The runs that are not over, of a project, of these tasks or of all, oldest first."""
+    query = _runs.matching(project_id=project_id).where(_columns.status.in_(sorted(ACTIVE))).order_by(_columns.id)
+    if task_ids is not None:
+        query = query.where(_columns.task_id.in_(task_ids))
+    return _runs.all(c, query)
+
+
+@read_only
+def list_(
+    c: Connection,
+    *,
+    task_id: str | None = None,
+    project_id: str | None = None,
+    status: WorkflowStatus | None = None,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
+) -> Page[WorkflowRun]:
+    """A page of runs, newest first.
+
+    Args:
+        c: The transaction.
+        task_id: Of this task alone.
+        project_id: Of this project alone.
+        status: In this status alone.
+        limit: How many at most.
+        cursor: The `next_cursor` of the page before.
+
+    Raises:
+        InvalidInput: The limit or the cursor cannot be used.
+    """
+    query = _runs.matching(task_id=task_id, project_id=project_id, status=status)
+    return _runs.page(c, query, limit=limit, cursor=cursor)
+
+
+def event_of(run: WorkflowRun, kind: EventKind, *, time: datetime, actor: str = "local", **fields: object) -> Event:
+    """An event about a run, ready to be appended."""
+    about = {"run_id": run.id, "task_id": run.task_id, "project_id": run.project_id, "attempt": run.attempt}
+    return Event.model_validate({**about, "kind": kind, "time": time, "actor": actor, **fields})
+
+
+def _status_event(run: WorkflowRun, *, previous: WorkflowStatus | None, actor: str, time: datetime) -> Event:
+    return event_of(
+        run, EventKind.RUN_STATUS, time=time, actor=actor, previous=previous, status=run.status, reason=run.reason
+    )
+
+
+def _follow(c: Connection, run: WorkflowRun) -> None:
+    """Give the run's task the status that the table relates to the run's."""
+    status: TaskStatus | None = TASK_STATUS_OF_RUN[run.status]
+    if status is not None:
+        c.execute(_change_task, {"known_id": run.task_id, "new_status": status.value, "now": run.updated_at})

@@ -1,0 +1,168 @@
+"""The store: opens the database and runs operations on it, each in one transaction."""
+
+import asyncio
+import contextlib
+import contextvars
+import functools
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Concatenate, Final, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from task_manager.errors import StoreError, StoreUnwritable
+from task_manager.store.database import (
+    DATABASE_FILE,
+    is_read_only,
+    parse_url,
+    postgresql_engine,
+    reader,
+    sqlite_engine,
+)
+from task_manager.store.faults import is_deadlock, translated
+from task_manager.store.upgrade import upgrade
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_THREADS: Final = 8
+_ATTEMPTS: Final = 5
+
+
+class Store:
+    """Runs operations, which are functions whose first argument is the transaction's connection.
+
+    Operations live in this package's modules, one for each subject; callers may write their own from them, so that
+    changes that belong together are one transaction. On PostgreSQL an operation may be run again after a deadlock, so
+    it must have no effect outside of the database.
+
+    Attributes:
+        data_dir: The data folder.
+        place: The database, as people know it: a path, or an address without a password.
+    """
+
+    def __init__(self, data_dir: Path, place: str, engine: Engine) -> None:
+        """Take an engine whose database is up to date; use `Store.open`."""
+        self.data_dir = data_dir
+        self.place = place
+        self._writer = engine
+        self._reader = reader(engine)
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="store")
+        self._closed = False
+        # SQLite has one writer at a time and makes the others poll; inside this process they queue here instead.
+        self._turn: contextlib.AbstractContextManager[object] = (
+            threading.Lock() if engine.dialect.name == "sqlite" else contextlib.nullcontext()
+        )
+
+    @classmethod
+    def open(cls, data_dir: Path, database_url: str | None = None) -> "Store":
+        """Open the store, and create or upgrade its database where that is needed.
+
+        Args:
+            data_dir: The data folder; created, for its owner alone, when it is not there.
+            database_url: The address of a PostgreSQL database; none: SQLite in the data folder.
+
+        Raises:
+            InvalidConfiguration: The address cannot be used.
+            StoreUnwritable: The folder or the database cannot be written.
+            StoreFull: The disk is full.
+            StoreVersionMismatch: The database has a version that this software does not know.
+            StoreError: The database cannot be reached, is damaged, or is none.
+        """
+        data_dir = data_dir.absolute()
+        _prepare_folder(data_dir)
+        place, engine = _open_database(data_dir, database_url)
+        try:
+            with translated(place):
+                upgrade(engine, place)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(data_dir, place, engine)
+
+    async def run(self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run an operation in one transaction, on the store's own threads.
+
+        When the waiting task is cancelled, the transaction is not: it may still be committed.
+
+        Args:
+            operation: What to do; its first argument is the connection.
+            args: The operation's other arguments.
+            kwargs: The operation's keyword arguments.
+
+        Returns:
+            What the operation returns.
+
+        Raises:
+            TaskManagerError: What the operation raises; nothing is changed then.
+            StoreError: The database cannot do it, or the store is closed.
+        """
+        self._check_open()
+        call = functools.partial(self.run_sync, operation, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, contextvars.copy_context().run, call)
+
+    def run_sync(self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run an operation in one transaction, in the calling thread; see `run`."""
+        self._check_open()
+        with translated(self.place):
+            for attempt in range(1, _ATTEMPTS + 1):
+                try:
+                    with self._transaction(operation) as c:
+                        return operation(c, *args, **kwargs)
+                except DBAPIError as error:
+                    if attempt == _ATTEMPTS or not is_deadlock(error):
+                        raise
+        raise AssertionError("the last attempt returns or raises")
+
+    def close(self) -> None:
+        """Wait for running operations and close all connections; again does nothing."""
+        self._closed = True
+        self._threads.shutdown()
+        self._writer.dispose()
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def _transaction(self, operation: Callable[..., object]) -> Iterator[Connection]:
+        if is_read_only(operation):
+            with self._reader.begin() as c:
+                yield c
+        else:
+            with self._turn, self._writer.begin() as c:
+                yield c
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreError(f"The store {self.place} is closed.", remedy="Open it again.")
+
+
+def _prepare_folder(folder: Path) -> None:
+    with translated(str(folder)):
+        if folder.exists() and not folder.is_dir():
+            raise StoreUnwritable(f"{folder} is not a folder.", remedy="Choose another data folder.")
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise StoreUnwritable(
+            f"The data folder {folder} cannot be written by this user.",
+            remedy="Make it yours to write, or choose another data folder.",
+            details={"place": str(folder)},
+        )
+
+
+def _open_database(data_dir: Path, database_url: str | None) -> tuple[str, Engine]:
+    """The database's name for people, and its engine; an SQLite file is made for its owner alone."""
+    if database_url is not None:
+        url = parse_url(database_url)
+        return url.render_as_string(hide_password=True), postgresql_engine(url)
+    file = data_dir / DATABASE_FILE
+    with translated(str(file)):
+        file.touch(mode=0o600)
+    return str(file), sqlite_engine(file)

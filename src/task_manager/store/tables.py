@@ -1,0 +1,250 @@
+"""The tables, as the newest migration leaves them.
+
+Columns have the names of the records' fields. A run's `task_id` and `project_id` are its workflow's, and an event's are
+its run's: repeated so that lists need no join.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Named,
+    String,
+    Table,
+    Text,
+    TypedColumns,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A point in time, with microseconds. SQLite keeps no time zone, so what is written there is UTC."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """The time in UTC; without its zone where the database keeps none."""
+        if value is None:
+            return None
+        universal = value.astimezone(UTC)
+        return universal.replace(tzinfo=None) if dialect.name == "sqlite" else universal
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """The time, in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+# Ids are compared byte by byte, so that they sort by time whatever the database's language.
+ID = String(64).with_variant(String(64, collation="C"), "postgresql")
+# A serial number: SQLite counts up only in a column whose type is spelled INTEGER.
+SERIAL = BigInteger().with_variant(Integer, "sqlite")
+# `json`, not `jsonb`, on PostgreSQL: it keeps what was written, NUL characters in strings included.
+DOCUMENT: JSON[Any] = JSON(none_as_null=True)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _child_of(table: str) -> ForeignKey:
+    return ForeignKey(f"{table}.id", ondelete="CASCADE")
+
+
+class _Revised(TypedColumns):
+    id: Named[str] = Column(ID, primary_key=True)
+    created_at: Named[datetime] = Column(UtcTime)
+    updated_at: Named[datetime] = Column(UtcTime)
+    revision: Named[int]
+
+
+class ProjectColumns(_Revised):
+    """See `models.Project`."""
+
+    name: Named[str] = Column(String(200), unique=True)
+    description: Named[str] = Column(Text)
+    source_folder: Named[str | None] = Column(Text)
+    metadata: Named[dict[str, Any]] = Column(DOCUMENT)
+
+
+class PhaseColumns(_Revised):
+    """See `models.Phase`."""
+
+    project_id: Named[str] = Column(ID, _child_of("projects"))
+    name: Named[str] = Column(String(200))
+    order: Named[int]
+
+
+class TaskColumns(_Revised):
+    """See `models.Task`; its dependencies have a table of their own."""
+
+    project_id: Named[str] = Column(ID, _child_of("projects"))
+    phase_id: Named[str | None] = Column(ID, _child_of("phases"))
+    title: Named[str] = Column(String(200))
+    description: Named[str] = Column(Text)
+    type: Named[str] = Column(String(100))
+    priority: Named[str] = Column(String(32))
+    status: Named[str] = Column(String(32))
+    labels: Named[list[str]] = Column(DOCUMENT)
+    source_folder: Named[str | None] = Column(Text)
+    template_id: Named[str | None] = Column(Text)
+    inputs: Named[dict[str, Any]] = Column(DOCUMENT)
+    pipeline: Named[dict[str, Any] | None] = Column(DOCUMENT)
+    acceptance_criteria: Named[list[str]] = Column(DOCUMENT)
+    metadata: Named[dict[str, Any]] = Column(DOCUMENT)
+
+
+class TaskDependencyColumns(TypedColumns):
+    """One row for each dependency of a task, in the task's order."""
+
+    task_id: Named[str] = Column(ID, _child_of("tasks"), primary_key=True)
+    depends_on: Named[str] = Column(ID, _child_of("tasks"), primary_key=True)
+    position: Named[int]
+
+
+class WorkflowColumns(TypedColumns):
+    """See `models.Workflow`."""
+
+    id: Named[str] = Column(ID, primary_key=True)
+    task_id: Named[str] = Column(ID, _child_of("tasks"))
+    project_id: Named[str] = Column(ID, _child_of("projects"))
+    version: Named[int]
+    name: Named[str] = Column(String(200))
+    workflow_type: Named[str] = Column(String(32))
+    template_id: Named[str | None] = Column(Text)
+    template_version: Named[str | None] = Column(Text)
+    parameters: Named[dict[str, Any]] = Column(DOCUMENT)
+    pipeline: Named[dict[str, Any] | None] = Column(DOCUMENT)
+    function: Named[str | None] = Column(Text)
+    result_type: Named[str] = Column(String(32))
+    explanation: Named[str] = Column(Text)
+    created_at: Named[datetime] = Column(UtcTime)
+
+
+class RunColumns(_Revised):
+    """See `models.WorkflowRun`."""
+
+    workflow_id: Named[str] = Column(ID, _child_of("workflows"))
+    workflow_version: Named[int]
+    task_id: Named[str] = Column(ID, _child_of("tasks"))
+    project_id: Named[str] = Column(ID, _child_of("projects"))
+    status: Named[str] = Column(String(32))
+    reason: Named[dict[str, Any] | None] = Column(DOCUMENT)
+    attempt: Named[int]
+    actor: Named[str] = Column(Text)
+    skip_cache: Named[bool] = Column(Boolean)
+    parameters: Named[dict[str, Any]] = Column(DOCUMENT)
+    engine: Named[str | None] = Column(Text)
+    warnings: Named[list[str]] = Column(DOCUMENT)
+    started_at: Named[datetime | None] = Column(UtcTime)
+    finished_at: Named[datetime | None] = Column(UtcTime)
+
+
+class StepColumns(TypedColumns):
+    """See `models.StepRecord`."""
+
+    run_id: Named[str] = Column(ID, _child_of("runs"), primary_key=True)
+    step_id: Named[str] = Column(Text, primary_key=True)
+    name: Named[str] = Column(Text)
+    position: Named[int]
+    status: Named[str] = Column(String(32))
+    image: Named[str] = Column(Text)
+    image_digest: Named[str | None] = Column(Text)
+    attempts: Named[int]
+    started_at: Named[datetime | None] = Column(UtcTime)
+    finished_at: Named[datetime | None] = Column(UtcTime)
+    exit_code: Named[int | None]
+    error: Named[str] = Column(Text)
+    stdout_tail: Named[str] = Column(Text)
+    stderr_tail: Named[str] = Column(Text)
+    log: Named[str | None] = Column(Text)
+
+
+class EventColumns(TypedColumns):
+    """See `models.Event`."""
+
+    sequence: Named[int] = Column(SERIAL, primary_key=True, autoincrement=True)
+    run_id: Named[str] = Column(ID, _child_of("runs"))
+    run_sequence: Named[int]
+    task_id: Named[str] = Column(ID)
+    project_id: Named[str] = Column(ID)
+    time: Named[datetime] = Column(UtcTime)
+    kind: Named[str] = Column(String(32))
+    actor: Named[str] = Column(Text)
+    attempt: Named[int]
+    previous: Named[str | None] = Column(String(32))
+    status: Named[str | None] = Column(String(32))
+    step_id: Named[str | None] = Column(Text)
+    step_status: Named[str | None] = Column(String(32))
+    reason: Named[dict[str, Any] | None] = Column(DOCUMENT)
+
+
+class ArtifactColumns(TypedColumns):
+    """See `models.Artifact`."""
+
+    run_id: Named[str] = Column(ID, _child_of("runs"), primary_key=True)
+    name: Named[str] = Column(Text, primary_key=True)
+    step_id: Named[str] = Column(Text)
+    path: Named[str] = Column(Text)
+    is_directory: Named[bool] = Column(Boolean)
+    size: Named[int] = Column(BigInteger)
+    digest: Named[str] = Column(Text)
+    media_type: Named[str] = Column(Text)
+    created_at: Named[datetime] = Column(UtcTime)
+
+
+class ResultColumns(TypedColumns):
+    """One row for each run that has a result."""
+
+    run_id: Named[str] = Column(ID, _child_of("runs"), primary_key=True)
+    data: Named[dict[str, Any]] = Column(DOCUMENT)
+
+
+projects = Table("projects", metadata, ProjectColumns)
+phases = Table("phases", metadata, PhaseColumns, UniqueConstraint("project_id", "name"))
+tasks = Table("tasks", metadata, TaskColumns, Index(None, "project_id", "id"), Index(None, "phase_id"))
+task_dependencies = Table("task_dependencies", metadata, TaskDependencyColumns, Index(None, "depends_on"))
+workflows = Table(
+    "workflows", metadata, WorkflowColumns, UniqueConstraint("task_id", "version"), Index(None, "project_id", "id")
+)
+# One index for each way to list runs, ending in the id: pages are cut there.
+runs = Table(
+    "runs",
+    metadata,
+    RunColumns,
+    Index(None, "task_id", "id"),
+    Index(None, "project_id", "id"),
+    Index(None, "status", "id"),
+    Index(None, "workflow_id"),
+)
+steps = Table("steps", metadata, StepColumns)
+events = Table(
+    "events",
+    metadata,
+    EventColumns,
+    UniqueConstraint("run_id", "run_sequence"),
+    Index(None, "run_id", "sequence"),
+    Index(None, "project_id", "sequence"),
+    # Numbers of removed events are not given again: a reader's position stays true.
+    sqlite_autoincrement=True,
+)
+artifacts = Table("artifacts", metadata, ArtifactColumns)
+results = Table("results", metadata, ResultColumns)
