@@ -8,9 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from pydantic import JsonValue
-from pydantic_core import to_jsonable_python
-
 from task_manager.communication import ContainerRecord, ContainerState, DaggerCommunicationManager, EngineSession
 from task_manager.config import Settings
 from task_manager.errors import EngineLost, StepFailed, StepTimedOut, TaskManagerError
@@ -20,6 +17,7 @@ from task_manager.pipeline_converter import ExecutionPlan
 from task_manager.running.containers import StepContainers, command_line
 from task_manager.running.images import ResolvedImage, resolve_image
 from task_manager.running.outputs import export_outputs
+from task_manager.running.reasons import reason_of
 from task_manager.running.records import RunContext, RunObserver, StepOutcome
 from task_manager.workflow_status import Reason, StepStatus
 
@@ -264,16 +262,6 @@ async def _execute(container: dagger.Container, arguments: list[str]) -> dagger.
 
     # Any exit code is let through, so that a failed command's outputs can be read.
     return await container.with_exec(arguments, expect=dagger.ReturnType.ANY).sync()
-
-
-def reason_of(error: TaskManagerError) -> Reason:
-    """An error as the reason of a status."""
-    text = f"{error.message} {error.remedy}".strip()
-    return Reason(code=error.code, text=text, details=_json_like(error.details))
-
-
-def _json_like(details: Mapping[str, object]) -> dict[str, JsonValue]:
-    return {key: to_jsonable_python(value) for key, value in details.items() if key not in ("stdout", "stderr")}
 
 
 def _exit_reason(step: Step, code: object) -> Reason:

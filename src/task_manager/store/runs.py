@@ -133,9 +133,9 @@ def warn(c: Connection, run_id: str, reason: Reason, now: datetime) -> WorkflowR
 
 
 @read_only
-def latest(c: Connection, task_id: str) -> WorkflowRun | None:
-    """The newest run of a task; None when it has none."""
-    return _runs.first(c, _runs.matching(task_id=task_id).order_by(_columns.id.desc()))
+def latest(c: Connection, task_id: str, *, status: WorkflowStatus | None = None) -> WorkflowRun | None:
+    """The newest run of a task, or the newest in that status; None when there is none."""
+    return _runs.first(c, _runs.matching(task_id=task_id, status=status).order_by(_columns.id.desc()))
 
 
 @read_only

@@ -3,17 +3,18 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, delete, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from task_manager.errors import InvalidInput, NotFound
 from task_manager.models import EventKind, StepRecord
 from task_manager.store import events, runs, tables
 from task_manager.store.database import read_only
 from task_manager.store.records import RecordTable
-from task_manager.workflow_status import Reason
+from task_manager.workflow_status import Reason, StepStatus
 
 _steps = RecordTable("step", StepRecord, tables.steps, order=("run_id", "step_id"))
 _columns = tables.steps.c
+_UNSUCCESSFUL = (StepStatus.FAILED.value, StepStatus.TIMED_OUT.value)
 _update = update(tables.steps).where(
     _columns.run_id == bindparam("known_run"), _columns.step_id == bindparam("known_step")
 )
@@ -69,6 +70,18 @@ def change(c: Connection, record: StepRecord, *, reason: Reason | None = None, n
 def of_run(c: Connection, run_id: str) -> tuple[StepRecord, ...]:
     """The records of a run's steps, in their order."""
     return _steps.all(c, _steps.matching(run_id=run_id).order_by(_columns.position, _columns.step_id))
+
+
+@read_only
+def last_failures(c: Connection, task_id: str) -> dict[str, str]:
+    """For each step that ever failed or timed out in a run of the task, the newest such run's id."""
+    query = (
+        select(_columns.step_id, func.max(_columns.run_id))
+        .join(tables.runs, tables.runs.c.id == _columns.run_id)
+        .where(tables.runs.c.task_id == task_id, _columns.status.in_(_UNSUCCESSFUL))
+        .group_by(_columns.step_id)
+    )
+    return {str(step_id): str(run_id) for step_id, run_id in c.execute(query)}
 
 
 def _printable(record: StepRecord) -> StepRecord:

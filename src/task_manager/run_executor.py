@@ -1,0 +1,337 @@
+"""Executes one run: a coroutine over a run id that reads everything from the store.
+
+Whoever calls it (a use case in the same process, or a worker) needs to hand over nothing but the id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+
+from task_manager.artifacts import describe_artifact, require_within
+from task_manager.communication import DaggerCommunicationManager
+from task_manager.config import Settings
+from task_manager.errors import OutputInvalid, SourceNotFound, TaskManagerError
+from task_manager.logs import tail, write_logs
+from task_manager.models import Artifact, Project, StepRecord, Task, Workflow, WorkflowRun, utc_now
+from task_manager.pipeline import Pipeline, Step
+from task_manager.pipeline_converter import ExecutionPlan, optimise
+from task_manager.pipeline_runner import PipelineRunner
+from task_manager.result_processor import ResultProcessor
+from task_manager.running.function_step import FUNCTION_STEP, run_function_step
+from task_manager.running.reasons import reason_of
+from task_manager.running.records import RunContext, StepOutcome, pending_records
+from task_manager.store import Connection, Store, artifacts, projects, results, runs, steps, tasks, workflows
+from task_manager.task_sources import resolve_task_sources
+from task_manager.workflow_status import TRANSITIONS, Reason, StepStatus, WorkflowStatus
+
+log = structlog.get_logger(__name__)
+
+RUNS_FOLDER = "runs"
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A run with everything that it is about."""
+
+    run: WorkflowRun
+    workflow: Workflow
+    task: Task
+    project: Project
+    folder: Path
+
+    @property
+    def source_folder(self) -> Path | None:
+        source = self.task.source_folder or self.project.source_folder
+        return Path(source) if source else None
+
+
+class RunExecutor:
+    """Carries runs through preparing, running and processing to their end.
+
+    Args:
+        store: Where runs are read and written.
+        communication: The way to the engine.
+        settings: Limits and defaults.
+        clock: The time, in UTC.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        communication: DaggerCommunicationManager,
+        settings: Settings,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._store = store
+        self._communication = communication
+        self._settings = settings
+        self._clock = clock
+        self._runner = PipelineRunner(communication, settings, clock=clock)
+        self._processor = ResultProcessor()
+
+    async def execute(self, run_id: str) -> WorkflowRun:
+        """Execute a queued run to its end.
+
+        Cancelling this coroutine stops the run's containers and writes `cancelled`.
+
+        Returns:
+            The run as it ended.
+
+        Raises:
+            NotFound: There is no such run.
+            InvalidTransition: The run is not queued.
+            StoreError: The store cannot be written.
+        """
+        job = await self._load(run_id)
+        limit = self._time_limit(job)
+        try:
+            await self._enter(run_id, WorkflowStatus.PREPARING)
+            async with asyncio.timeout(limit):
+                status, reason = await self._carry_out(job)
+        except TimeoutError:
+            text = f"The run was stopped after {limit:g} s, its time limit."
+            status, reason = WorkflowStatus.TIMED_OUT, Reason(code="run_timed_out", text=text)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._cancelled(run_id))
+            raise
+        except TaskManagerError as error:
+            status, reason = WorkflowStatus.FAILED, reason_of(error)
+        except Exception as error:
+            log.exception("run_crashed", run_id=run_id)
+            text = f"The run met an unexpected error: {type(error).__name__}: {error}"
+            status, reason = WorkflowStatus.FAILED, Reason(code="internal_error", text=text)
+        return await self._enter(run_id, status, reason)
+
+    async def _load(self, run_id: str) -> _Job:
+        run = await self._store.run(runs.get, run_id)
+        return _Job(
+            run,
+            await self._store.run(workflows.get, run.workflow_id),
+            await self._store.run(tasks.get, run.task_id),
+            await self._store.run(projects.get, run.project_id),
+            self._store.data_dir / RUNS_FOLDER / run.id,
+        )
+
+    def _time_limit(self, job: _Job) -> float | None:
+        own = job.workflow.pipeline.timeout if job.workflow.pipeline else None
+        return own or self._settings.default_run_timeout
+
+    async def _carry_out(self, job: _Job) -> tuple[WorkflowStatus, Reason | None]:
+        if job.workflow.pipeline is None:
+            outcomes = await self._run_function(job)
+        else:
+            outcomes = await self._run_pipeline(job, job.workflow.pipeline)
+        await self._enter(job.run.id, WorkflowStatus.PROCESSING)
+        return await self._process(job, outcomes)
+
+    async def _run_pipeline(self, job: _Job, pipeline: Pipeline) -> tuple[StepOutcome, ...]:
+        plan = optimise(pipeline)
+        await self._store.run(steps.plan, pending_records(job.run.id, pipeline.steps))
+        context = await self._context(job, pipeline)
+        observer = _Recorder(self._store, job, plan, pipeline, self._clock)
+        await observer.record_dropped()
+        prepared = await self._runner.prepare(plan, context, observer)
+        await self._enter(job.run.id, WorkflowStatus.RUNNING, engine=prepared.session.description)
+        return await self._runner.run(prepared, observer)
+
+    async def _run_function(self, job: _Job) -> tuple[StepOutcome, ...]:
+        await self._store.run(steps.plan, pending_records(job.run.id, (FUNCTION_STEP,)))
+        plan = ExecutionPlan(pipeline=Pipeline(steps=(FUNCTION_STEP,)), layers=((FUNCTION_STEP.id,),))
+        observer = _Recorder(self._store, job, plan, plan.pipeline, self._clock)
+        async with self._communication.guard() as session:
+            await self._enter(job.run.id, WorkflowStatus.RUNNING, engine=session.description)
+        outcome = await run_function_step(
+            self._communication, self._settings, job.workflow, job.folder, observer, clock=self._clock
+        )
+        return (outcome,)
+
+    async def _context(self, job: _Job, pipeline: Pipeline) -> RunContext:
+        await asyncio.to_thread(_require_source, job)
+        return RunContext(
+            run_id=job.run.id,
+            run_folder=job.folder,
+            source_folder=job.source_folder,
+            task_sources=await resolve_task_sources(self._store, job.task, pipeline, job.folder / "inputs"),
+            fresh=job.run.skip_cache,
+            epochs=await self._store.run(steps.last_failures, job.task.id),
+        )
+
+    async def _process(self, job: _Job, outcomes: Sequence[StepOutcome]) -> tuple[WorkflowStatus, Reason | None]:
+        kept, too_large = await asyncio.to_thread(self._describe, job, outcomes)
+        for artifact in kept:
+            await self._store.run(artifacts.put, artifact)
+        records = await self._store.run(steps.of_run, job.run.id)
+        status, reason = _conclusion(outcomes)
+        if too_large is not None and status is WorkflowStatus.SUCCEEDED:
+            status, reason = WorkflowStatus.FAILED, reason_of(too_large)
+        return await self._store_result(job, records, kept, status, reason)
+
+    async def _store_result(
+        self,
+        job: _Job,
+        records: Sequence[StepRecord],
+        kept: Sequence[Artifact],
+        status: WorkflowStatus,
+        reason: Reason | None,
+    ) -> tuple[WorkflowStatus, Reason | None]:
+        now = self._clock()
+        run = await self._store.run(runs.get, job.run.id)
+        result = await asyncio.to_thread(
+            self._processor.process,
+            run=run.evolve(status=status, reason=reason, finished_at=now),
+            task=job.task,
+            workflow=job.workflow,
+            steps=records,
+            artifacts=kept,
+            root=self._store.data_dir,
+            now=now,
+        )
+        if result.problems and status is WorkflowStatus.SUCCEEDED:
+            status, reason = WorkflowStatus.FAILED, _output_reason(result.problems[0].message)
+            result = result.model_copy(update={"status": status})
+        await self._store.run(results.put, job.run.id, result.model_dump(mode="json"))
+        return status, reason
+
+    def _describe(self, job: _Job, outcomes: Sequence[StepOutcome]) -> tuple[list[Artifact], OutputInvalid | None]:
+        kept: list[Artifact] = []
+        refused: OutputInvalid | None = None
+        for exported in (exported for outcome in outcomes for exported in outcome.outputs):
+            artifact = describe_artifact(
+                exported.path,
+                root=self._store.data_dir,
+                run_id=job.run.id,
+                step_id=exported.step_id,
+                output=exported.output.name,
+                now=self._clock(),
+                media_type=exported.output.media_type,
+            )
+            try:
+                require_within(artifact, int(self._settings.limits.artifact_bytes))
+                kept.append(artifact)
+            except OutputInvalid as error:
+                refused = error
+        return kept, refused
+
+    async def _enter(
+        self, run_id: str, status: WorkflowStatus, reason: Reason | None = None, *, engine: str | None = None
+    ) -> WorkflowRun:
+        return await self._store.run(runs.transition, run_id, status, reason=reason, now=self._clock(), engine=engine)
+
+    async def _cancelled(self, run_id: str) -> None:
+        await self._store.run(end_cancelled, run_id, now=self._clock())
+
+
+def end_cancelled(c: Connection, run_id: str, *, now: datetime) -> WorkflowRun:
+    """Write that a run was stopped, from whatever state it is in; one that is over stays as it is.
+
+    It is one transaction, so that a change that was under way when the run was stopped comes before or is refused.
+    """
+    run = runs.get(c, run_id)
+    if run.status.is_terminal:
+        return run
+    reason = run.reason if run.status is WorkflowStatus.CANCELLING else None
+    reason = reason or Reason(code="stopped", text="The process that executed the run ended.")
+    if WorkflowStatus.CANCELLED not in TRANSITIONS[run.status]:
+        runs.transition(c, run_id, WorkflowStatus.CANCELLING, reason=reason, now=now)
+    return runs.transition(c, run_id, WorkflowStatus.CANCELLED, reason=reason, now=now)
+
+
+class _Recorder:
+    """Writes what the runner tells into the store, also for steps that another one stands for."""
+
+    def __init__(
+        self, store: Store, job: _Job, plan: ExecutionPlan, pipeline: Pipeline, clock: Callable[[], datetime]
+    ) -> None:
+        self._store = store
+        self._job = job
+        self._clock = clock
+        self._dropped = plan.dropped
+        self._records = {record.step_id: record for record in pending_records(job.run.id, pipeline.steps)}
+        self._stands_for: dict[str, list[str]] = {}
+        for removed, kept in plan.aliases.items():
+            self._stands_for.setdefault(kept, []).append(removed)
+
+    async def step_started(self, step: Step, image: str, image_digest: str | None) -> None:
+        now = self._clock()
+        for step_id in self._all(step):
+            record = self._records[step_id].evolve(
+                status=StepStatus.RUNNING, image=image, image_digest=image_digest, started_at=now
+            )
+            await self._change(record, None)
+
+    async def step_ended(self, outcome: StepOutcome) -> None:
+        folder = self._job.folder / outcome.step.id
+        ran = outcome.attempts > 0
+        if ran:
+            await asyncio.to_thread(write_logs, folder, outcome.stdout, outcome.stderr)
+        for step_id in self._all(outcome.step):
+            before = self._records[step_id]
+            await self._change(_ended(before, outcome, self._log_place(folder) if ran else None), outcome.reason)
+
+    async def warned(self, reason: Reason) -> None:
+        await self._store.run(runs.warn, self._job.run.id, reason, now=self._clock())
+
+    async def record_dropped(self) -> None:
+        reason = Reason(code="without_effect", text="Not run, because it has no command and leaves nothing behind.")
+        for step_id in self._dropped:
+            record = self._records[step_id].evolve(status=StepStatus.SKIPPED, error=reason.text)
+            await self._change(record, reason)
+
+    def _all(self, step: Step) -> list[str]:
+        return [step.id, *self._stands_for.get(step.id, [])]
+
+    def _log_place(self, folder: Path) -> str:
+        return folder.relative_to(self._store.data_dir).as_posix()
+
+    async def _change(self, record: StepRecord, reason: Reason | None) -> None:
+        self._records[record.step_id] = record
+        await self._store.run(steps.change, record, reason=reason, now=self._clock())
+
+
+def _ended(before: StepRecord, outcome: StepOutcome, log_place: str | None) -> StepRecord:
+    return before.evolve(
+        status=outcome.status,
+        image=outcome.image or before.image,
+        image_digest=outcome.image_digest or before.image_digest,
+        attempts=outcome.attempts,
+        started_at=outcome.started_at or before.started_at,
+        finished_at=outcome.finished_at,
+        exit_code=outcome.exit_code,
+        error=outcome.reason.text if outcome.reason else "",
+        stdout_tail=tail(outcome.stdout),
+        stderr_tail=tail(outcome.stderr),
+        log=log_place,
+    )
+
+
+def _conclusion(outcomes: Sequence[StepOutcome]) -> tuple[WorkflowStatus, Reason | None]:
+    """What the steps' ends mean for the run: the first that did not end well decides, a time-out before a failure."""
+    for step_status, status in (
+        (StepStatus.TIMED_OUT, WorkflowStatus.TIMED_OUT),
+        (StepStatus.FAILED, WorkflowStatus.FAILED),
+    ):
+        for outcome in outcomes:
+            if outcome.status is step_status:
+                return status, outcome.reason
+    return WorkflowStatus.SUCCEEDED, None
+
+
+def _output_reason(message: str) -> Reason:
+    return Reason(code=OutputInvalid.code, text=message)
+
+
+def _require_source(job: _Job) -> None:
+    folder = job.source_folder
+    if folder is not None and not folder.is_dir():
+        raise SourceNotFound(
+            f"The source folder {folder} of task {job.task.title!r} does not exist.",
+            remedy="Set another: task-manager task update TASK --source FOLDER.",
+            details={"task": job.task.id, "folder": str(folder)},
+        )

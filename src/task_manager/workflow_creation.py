@@ -1,0 +1,154 @@
+"""Makes workflows from tasks and keeps them in the store, version by version."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import JsonValue
+
+from task_manager.errors import InvalidInput, WorkflowTypeConflict
+from task_manager.models import Task, Workflow, WorkflowType, new_id
+from task_manager.pipeline_converter import Conversion, PipelineConverter
+from task_manager.store import Store, projects, workflows
+
+Member = TypeVar("Member", bound=StrEnum)
+
+_LISTED_FILES = 2000
+_LISTED_DEPTH = 2
+
+
+class WorkflowMaker:
+    """Converts tasks and stores the workflows.
+
+    Args:
+        store: Where workflows are kept.
+        converter: Turns a task into a pipeline.
+        clock: The time, in UTC.
+    """
+
+    def __init__(self, store: Store, converter: PipelineConverter, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._converter = converter
+        self._clock = clock
+
+    async def convert(
+        self,
+        task: Task,
+        *,
+        template_id: str | None = None,
+        parameters: Mapping[str, JsonValue] | None = None,
+        definition: Mapping[str, JsonValue] | None = None,
+        workflow_type: WorkflowType | None = None,
+    ) -> Conversion:
+        """What the converter makes of a task, given the names of the files in its source folder.
+
+        Raises:
+            InvalidInput: The task cannot be converted; the error names it.
+        """
+        project = await self._store.run(projects.get, task.project_id)
+        source = task.source_folder or project.source_folder
+        files = await asyncio.to_thread(_list_files, Path(source)) if source else ()
+        try:
+            return await asyncio.to_thread(
+                self._converter.convert,
+                task,
+                template_id=template_id,
+                parameters=parameters,
+                definition=definition,
+                workflow_type=workflow_type,
+                files=files,
+            )
+        except InvalidInput as error:
+            error.message = f"Task {task.title!r}: {error.message}"
+            raise
+
+    async def keep(self, task: Task, conversion: Conversion, name: str | None = None) -> Workflow:
+        """Store a conversion as the next version of the task's workflow, which becomes the current one."""
+        workflow = Workflow(
+            id=new_id("workflow"),
+            task_id=task.id,
+            project_id=task.project_id,
+            name=name or task.title,
+            workflow_type=conversion.workflow_type,
+            template_id=conversion.template_id,
+            template_version=conversion.template_version,
+            parameters=dict(conversion.parameters),
+            pipeline=conversion.pipeline,
+            function=conversion.function,
+            result_type=conversion.result_type,
+            explanation=conversion.explanation,
+            task_digest=task.definition_digest,
+            created_at=self._clock(),
+        )
+        return await self._store.run(workflows.create, workflow)
+
+    async def ready(
+        self, task: Task, workflow_type: WorkflowType | str | None, parameters: Mapping[str, JsonValue] | None = None
+    ) -> Workflow:
+        """The workflow to run: the current one, or a new version where there is none or it is out of date.
+
+        Raises:
+            WorkflowTypeConflict: The current workflow is of another type than the wanted one.
+            InvalidInput: The task cannot be converted.
+        """
+        wanted = chosen(WorkflowType, workflow_type, "workflow_type")
+        current = await self._store.run(workflows.current, task.id)
+        if current is not None and wanted not in (None, current.workflow_type):
+            raise _type_conflict(task, current, wanted)
+        if current is None or current.task_digest != task.definition_digest:
+            conversion = await self.convert(task, parameters=parameters, workflow_type=wanted)
+            return await self.keep(task, conversion, current.name if current else None)
+        if parameters:
+            conversion = await self._again(task, current, parameters)
+            return await self.keep(task, conversion, current.name)
+        return current
+
+    async def _again(self, task: Task, current: Workflow, parameters: Mapping[str, JsonValue]) -> Conversion:
+        """The current workflow's conversion with other parameters."""
+        values = {**current.parameters, **parameters}
+        if current.template_id is not None:
+            return await self.convert(task, template_id=current.template_id, parameters=values)
+        definition = current.pipeline.model_dump(mode="json") if current.pipeline else {"function": current.function}
+        return await self.convert(task, definition=task.pipeline or definition, parameters=values)
+
+
+def _type_conflict(task: Task, current: Workflow, wanted: WorkflowType | None) -> WorkflowTypeConflict:
+    return WorkflowTypeConflict(
+        f"The workflow of task {task.title!r} is a {current.workflow_type}, not a {wanted}.",
+        remedy="Leave workflow_type out, or create another workflow for the task first.",
+        details={"task": task.id, "workflow": current.id, "current": current.workflow_type, "wanted": wanted},
+    )
+
+
+def chosen(kind: type[Member], value: Member | str | None, name: str) -> Member | None:
+    """The member of an enumeration that a value names; None stays None.
+
+    Raises:
+        InvalidInput: It names none; the error lists them.
+    """
+    if value is None:
+        return None
+    try:
+        return kind(value)
+    except ValueError as error:
+        raise InvalidInput(
+            f"{name} cannot be {value!r}.", remedy=f"Choose one of {', '.join(member.value for member in kind)}."
+        ) from error
+
+
+def _list_files(root: Path) -> tuple[str, ...]:
+    """Names of files near the top of a source folder, for the rules that choose a template."""
+    found: list[str] = []
+    for folder, folders, names in os.walk(root):
+        depth = len(Path(folder).relative_to(root).parts)
+        folders[:] = [] if depth >= _LISTED_DEPTH else sorted(name for name in folders if not name.startswith("."))
+        found.extend(Path(folder, name).relative_to(root).as_posix() for name in sorted(names))
+        if len(found) >= _LISTED_FILES:
+            break
+    return tuple(found[:_LISTED_FILES])
