@@ -17,6 +17,9 @@ from task_manager.errors import InvalidInput
 MAXIMUM_BYTES = 16 * 1024 * 1024
 """A larger file is refused before it is parsed."""
 
+MAXIMUM_VALUES = 500_000
+"""A YAML file that holds more is refused; aliases make a small file stand for endless data."""
+
 Place = tuple[str | int, ...]
 """Where a value stands: keys and list positions from the top."""
 
@@ -121,7 +124,11 @@ def _parse_yaml(path: Path, text: str, error: type[InvalidInput]) -> tuple[objec
         node = loader.get_single_node()
         if node is None:
             return {}, {}
-        lines = dict(_yaml_lines(node, (), path, error))
+        lines: dict[Place, int] = {}
+        for place, line in _yaml_lines(node, (), path, error):
+            if len(lines) > MAXIMUM_VALUES:
+                raise _broken(path, line, "it holds too many values, repeated aliases counted", error)
+            lines[place] = line
         return loader.construct_document(node), lines
     except yaml.MarkedYAMLError as cause:
         mark = cause.problem_mark or cause.context_mark

@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from task_manager.documents import Place, place_text
 from task_manager.errors import near_misses
-from task_manager.templating.documents import DataPath
 
 _SHOWN = 80
 
@@ -24,14 +24,8 @@ class Finding:
         message: What, one sentence that begins with the place.
     """
 
-    path: DataPath
+    path: Place
     message: str
-
-
-def place(path: DataPath) -> str:
-    """The path as people write it: `steps[2].needs[0]`; the root is `the file`."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return text.removeprefix(".") or "the file"
 
 
 def shown(value: object) -> str:
@@ -52,17 +46,18 @@ def model_findings(error: ValidationError, model: type[BaseModel], data: object)
     findings = []
     for detail in error.errors(include_url=False, include_context=False):
         path = _data_path(detail["loc"], data)
-        findings.append(Finding(path, f"{place(path)}: {_message(detail['type'], detail, path, schema)}"))
+        message = _message(detail["type"], detail, path, schema)
+        findings.append(Finding(path, f"{place_text(path) or 'the file'}: {message}"))
     return findings
 
 
-def _data_path(loc: Sequence[str | int], data: object) -> DataPath:
+def _data_path(loc: Sequence[str | int], data: object) -> Place:
     path: list[str | int] = []
     for index, part in enumerate(loc):
         found, below = _child(data, part)
         if found:
             data = below
-        elif index < len(loc) - 1:
+        elif index < len(loc) - 1 or part == "[key]":
             continue
         path.append(part)
     return tuple(path)
@@ -76,7 +71,7 @@ def _child(data: object, part: str | int) -> tuple[bool, object]:
     return False, data
 
 
-def _message(kind: str, detail: Mapping[str, Any], path: DataPath, schema: Mapping[str, Any]) -> str:
+def _message(kind: str, detail: Mapping[str, Any], path: Place, schema: Mapping[str, Any]) -> str:
     if kind == "missing":
         return "this is missing."
     if kind == "extra_forbidden":
@@ -86,7 +81,7 @@ def _message(kind: str, detail: Mapping[str, Any], path: DataPath, schema: Mappi
     return f"{text[:1].lower()}{text[1:]}; given: {shown(detail['input'])}."
 
 
-def known_keys(schema: Mapping[str, Any], path: DataPath) -> set[str]:
+def known_keys(schema: Mapping[str, Any], path: Place) -> set[str]:
     """The keys that a JSON Schema knows for the mapping at `path`; those of all members where it is a union."""
     current = [schema]
     for part in path:

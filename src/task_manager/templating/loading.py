@@ -10,12 +10,12 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, ValidationError
 
+from task_manager.documents import Document, Place, place_text, read_document
 from task_manager.errors import InvalidParameters, InvalidTemplate, near_misses
 from task_manager.models import WorkflowType
 from task_manager.pipeline import Pipeline, ResultType
-from task_manager.templating.documents import DataPath, Document, DocumentError, read_document, read_text
 from task_manager.templating.expressions import ExpressionError, unknown_names
-from task_manager.templating.findings import model_findings, place
+from task_manager.templating.findings import model_findings
 from task_manager.templating.parameters import schema_findings
 from task_manager.templating.records import TemplateFile, TemplateTest, WorkflowTemplate
 from task_manager.templating.rendering import RenderingError, script_files
@@ -79,13 +79,19 @@ def examine(file: Path, root: Path) -> Examined:
         root: The folder that its scripts and fixtures must lie in.
     """
     try:
-        document = read_document(file)
-    except DocumentError as error:
-        return Examined(None, (TemplateProblem(file, error.line, error.reason),))
+        document = read_document(file, InvalidTemplate)
+    except InvalidTemplate as error:
+        return Examined(None, (_unreadable(file, error),))
     examination = _Examination(file, root.resolve(), document)
     template = examination.run()
     problems = sorted(examination.problems, key=lambda problem: (problem.file, problem.line or 0))
     return Examined(None if problems else template, tuple(dict.fromkeys(problems)))
+
+
+def _unreadable(file: Path, error: InvalidTemplate) -> TemplateProblem:
+    line = error.details.get("line")
+    reason = re.sub(f"^{re.escape(str(file))}(:[0-9]+)? ", "The file ", error.message)
+    return TemplateProblem(file, line if isinstance(line, int) else None, reason)
 
 
 class _TestsFile(BaseModel):
@@ -108,14 +114,14 @@ class _Examination:
         if content is None:
             return None
         for path, reason in schema_findings(content.parameters):
-            self._report(("parameters", *path), f"{place(('parameters', *path))}: {reason}")
+            self._report(("parameters", *path), f"{place_text(('parameters', *path))}: {reason}")
         self._check_expressions(content)
         template = self._template(content)
         if not self.problems:
             self._check_rendering(template)
         return template
 
-    def _report(self, path: DataPath, reason: str, line_within: int | None = None) -> None:
+    def _report(self, path: Place, reason: str, line_within: int | None = None) -> None:
         line = self._document.line(path)
         if line is not None and line_within is not None:
             line += line_within - 1
@@ -160,10 +166,10 @@ class _Examination:
             try:
                 unknown = unknown_names(text, known)
             except ExpressionError as error:
-                self._report(path, f"{place(path)}: {error}", error.line)
+                self._report(path, f"{place_text(path)}: {error}", error.line)
                 continue
             for name in sorted(unknown):
-                self._report(path, f"{place(path)}: {_no_parameter(name, known)}")
+                self._report(path, f"{place_text(path)}: {_no_parameter(name, known)}")
 
     def _scripts(self, definition: Mapping[str, JsonValue]) -> dict[str, str]:
         scripts = {}
@@ -173,22 +179,22 @@ class _Examination:
             if file is None:
                 continue
             try:
-                scripts[str(name)] = read_text(file)
-            except DocumentError as error:
-                self._report(path, f"{place(path)}: {name}: {error.reason}")
+                scripts[str(name)] = file.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                self._report(path, f"{place_text(path)}: {name!r} cannot be read as text: {error}.")
         return scripts
 
-    def _contained(self, name: JsonValue, path: DataPath) -> Path | None:
+    def _contained(self, name: JsonValue, path: Place) -> Path | None:
         """The file or folder of that name beside the template, if it lies within the root."""
         if not isinstance(name, str) or not name or "{{" in name or "\x00" in name:
-            self._report(path, f"{place(path)}: this must be a path beside the template, without expressions.")
+            self._report(path, f"{place_text(path)}: this must be a path beside the template, without expressions.")
             return None
         found = (self._file.parent / name).resolve()
         if not found.is_relative_to(self._root):
-            self._report(path, f"{place(path)}: {name!r} lies outside of the templates' folder.")
+            self._report(path, f"{place_text(path)}: {name!r} lies outside of the templates' folder.")
             return None
         if not found.exists():
-            self._report(path, f"{place(path)}: there is no {name!r} beside the template.")
+            self._report(path, f"{place_text(path)}: there is no {name!r} beside the template.")
             return None
         return found
 
@@ -207,9 +213,9 @@ class _Examination:
         if self._file.stem != "template" or not file.is_file():
             return ()
         try:
-            content = self._content(_TestsFile, read_document(file), file)
-        except DocumentError as error:
-            self.problems.append(TemplateProblem(file, error.line, error.reason))
+            content = self._content(_TestsFile, read_document(file, InvalidTemplate), file)
+        except InvalidTemplate as error:
+            self.problems.append(_unreadable(file, error))
             return ()
         return content.tests if content else ()
 
@@ -228,20 +234,20 @@ class _Examination:
             rendered = template.rendered_by(renderer)
         except RenderingError as error:
             path = ("definition", *error.path)
-            self._report(path, f"{place(path)}: {error.reason}", error.line)
+            self._report(path, f"{place_text(path)}: {error.reason}", error.line)
             return
         for below, reason in _definition_findings(template, rendered):
             self._report(("definition", *_origin(below, renderer.origins)), f"definition: {reason}")
 
 
-def _origin(path: DataPath, origins: Mapping[DataPath, DataPath]) -> DataPath:
+def _origin(path: Place, origins: Mapping[Place, Place]) -> Place:
     for length in range(len(path), -1, -1):
         if path[:length] in origins:
             return (*origins[path[:length]], *path[length:])
     return path
 
 
-def _definition_findings(template: WorkflowTemplate, rendered: dict[str, Any]) -> Iterator[tuple[DataPath, str]]:
+def _definition_findings(template: WorkflowTemplate, rendered: dict[str, Any]) -> Iterator[tuple[Place, str]]:
     if template.workflow_type is WorkflowType.DAGGER_PIPELINE:
         function = rendered.get("function")
         if rendered.keys() != {"function"} or not isinstance(function, str) or not _FUNCTION.fullmatch(function):
@@ -254,7 +260,7 @@ def _definition_findings(template: WorkflowTemplate, rendered: dict[str, Any]) -
             yield finding.path, finding.message
 
 
-def _strings(part: JsonValue, path: DataPath) -> Iterator[tuple[DataPath, str]]:
+def _strings(part: JsonValue, path: Place) -> Iterator[tuple[Place, str]]:
     if isinstance(part, str):
         yield path, part
     elif isinstance(part, dict):

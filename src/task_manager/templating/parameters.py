@@ -14,10 +14,10 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012, EMPTY_REGISTRY
 
+from task_manager.documents import Place, place_text
 from task_manager.errors import near_misses
 from task_manager.templating.descriptions import describe
-from task_manager.templating.documents import DataPath
-from task_manager.templating.findings import place, shown
+from task_manager.templating.findings import shown
 
 Schema: TypeAlias = Mapping[str, Any]
 
@@ -112,12 +112,14 @@ def _findings(error: jsonschema.ValidationError, root: Schema, values: object) -
     if error.validator == "required" and isinstance(error.instance, Mapping):
         for name in _names(error.validator_value):
             if name not in error.instance:
-                yield ParameterFinding(place((*path, name)), describe(_property(error.schema, name), root), "nothing")
+                yield ParameterFinding(
+                    place_text((*path, name)), describe(_property(error.schema, name), root), "nothing"
+                )
     elif error.validator in ("additionalProperties", "unevaluatedProperties") and isinstance(error.instance, Mapping):
         yield from _unknown_names(error, path)
     else:
         yield ParameterFinding(
-            place(path) if path else "the parameters",
+            place_text(path) if path else "the parameters",
             describe(error.schema, root),
             _given(error.instance, path, root),
         )
@@ -127,14 +129,14 @@ def _property(schema: Any, name: str) -> Any:
     return schema.get("properties", {}).get(name, True) if isinstance(schema, Mapping) else True
 
 
-def _unknown_names(error: jsonschema.ValidationError, path: DataPath) -> Iterator[ParameterFinding]:
+def _unknown_names(error: jsonschema.ValidationError, path: Place) -> Iterator[ParameterFinding]:
     assert isinstance(error.schema, Mapping)  # noqa: S101  # a schema with this keyword is a mapping
     known = set(error.schema.get("properties", {}))
     for name in _names(error.instance):
         if name not in known:
             near = near_misses(name, known)
             expected = f"no parameter of that name; did you mean {', '.join(near)}?" if near else _known_names(known)
-            yield ParameterFinding(place((*path, name)), expected.rstrip("?"), "something")
+            yield ParameterFinding(place_text((*path, name)), expected.rstrip("?"), "something")
 
 
 def _names(value: object) -> list[str]:
@@ -145,7 +147,7 @@ def _known_names(known: set[str]) -> str:
     return f"one of the names {', '.join(sorted(known))}" if known else "no parameters"
 
 
-def _given(value: object, path: DataPath, root: Schema) -> str:
+def _given(value: object, path: Place, root: Schema) -> str:
     if not path:
         return f"values for {', '.join(sorted(value))}" if isinstance(value, Mapping) and value else "nothing"
     if is_secret(_property(root, str(path[0])), root):
@@ -164,14 +166,14 @@ def is_secret(schema: Any, root: Schema) -> bool:
     return isinstance(schema, list) and any(is_secret(below, root) for below in schema)
 
 
-def schema_findings(schema: Schema) -> list[tuple[DataPath, str]]:
+def schema_findings(schema: Schema) -> list[tuple[Place, str]]:
     """What is wrong with a template's `parameters` themselves: places inside of them, and sentences."""
     meta = Draft202012Validator(Draft202012Validator.META_SCHEMA)
     broken = [(tuple(error.absolute_path), f"{error.message}.") for error in meta.iter_errors(schema)]
     return broken or [*_form_findings(schema), *_reference_findings(schema, schema, ())] or _default_findings(schema)
 
 
-def _form_findings(schema: Schema) -> Iterator[tuple[DataPath, str]]:
+def _form_findings(schema: Schema) -> Iterator[tuple[Place, str]]:
     if schema.get("type") != "object":
         yield ("type",), "The parameters' type must be object."
     for name in schema.get("properties", {}):
@@ -179,7 +181,7 @@ def _form_findings(schema: Schema) -> Iterator[tuple[DataPath, str]]:
             yield ("properties", name), f"{name!r} cannot be used in expressions; use letters, digits and `_`."
 
 
-def _reference_findings(part: Any, root: Schema, path: DataPath) -> Iterator[tuple[DataPath, str]]:
+def _reference_findings(part: Any, root: Schema, path: Place) -> Iterator[tuple[Place, str]]:
     if isinstance(part, list):
         for index, below in enumerate(part):
             yield from _reference_findings(below, root, (*path, index))
@@ -200,8 +202,8 @@ def _resolves(reference: str, root: Schema) -> bool:
     return reference.startswith("#")
 
 
-def _default_findings(schema: Schema) -> list[tuple[DataPath, str]]:
-    findings: list[tuple[DataPath, str]] = []
+def _default_findings(schema: Schema) -> list[tuple[Place, str]]:
+    findings: list[tuple[Place, str]] = []
     try:
         defaults = complete(schema, {})
     except RecursionError:

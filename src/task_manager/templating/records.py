@@ -9,10 +9,10 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
+from task_manager.documents import place_text
 from task_manager.errors import InvalidParameters, InvalidTemplate
 from task_manager.models import WorkflowType
 from task_manager.pipeline import ResultType, content_digest
-from task_manager.templating.findings import place
 from task_manager.templating.parameters import check, complete
 from task_manager.templating.rendering import Definition, Renderer, RenderingError
 
@@ -150,9 +150,9 @@ class WorkflowTemplate(_Record):
             return self.rendered_by(renderer)
         except RenderingError as error:
             raise InvalidTemplate(
-                f"Template {self.id!r} cannot be rendered: {place(error.path)}: {error.reason}",
+                f"Template {self.id!r} cannot be rendered: {place_text(error.path)}: {error.reason}",
                 remedy=f"Correct {self.source}.",
-                details={"template": self.id, "file": str(self.source), "place": place(error.path)},
+                details={"template": self.id, "file": str(self.source), "place": place_text(error.path)},
             ) from error
 
     def renderer(self, resolved: Mapping[str, JsonValue]) -> Renderer:

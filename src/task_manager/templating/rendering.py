@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from pydantic import JsonValue
 
-from task_manager.templating.documents import DataPath
+from task_manager.documents import Place
 from task_manager.templating.expressions import ExpressionError, as_text, evaluate
 
 Definition: TypeAlias = dict[str, Any]
@@ -30,7 +30,7 @@ class RenderingError(Exception):
         line: Within the string at `path`, counted from 1; none when unknown.
     """
 
-    def __init__(self, path: DataPath, reason: str, line: int | None = None) -> None:
+    def __init__(self, path: Place, reason: str, line: int | None = None) -> None:
         super().__init__(reason)
         self.path = path
         self.reason = reason
@@ -51,7 +51,7 @@ class Renderer:
             values: For every parameter a value.
             scripts: The texts of the script files, by the names that the definition uses.
         """
-        self.origins: dict[DataPath, DataPath] = {}
+        self.origins: dict[Place, Place] = {}
         self._values = values
         self._scripts = scripts
 
@@ -66,7 +66,7 @@ class Renderer:
             self._finish_step(step, ("steps", index))
         return rendered
 
-    def _rendered(self, part: Any, source: DataPath, target: DataPath) -> Any:
+    def _rendered(self, part: Any, source: Place, target: Place) -> Any:
         self.origins[target] = source
         if isinstance(part, str):
             return self._evaluated(part, source)
@@ -76,7 +76,7 @@ class Renderer:
             return self._rendered_items(part, source, target)
         return part
 
-    def _rendered_items(self, items: list[Any], source: DataPath, target: DataPath) -> list[Any]:
+    def _rendered_items(self, items: list[Any], source: Place, target: Place) -> list[Any]:
         kept: list[Any] = []
         for index, item in enumerate(items):
             wanted, below = self._wanted(item, (*source, index))
@@ -84,20 +84,20 @@ class Renderer:
                 kept.append(self._rendered(below, (*source, index), (*target, len(kept))))
         return kept
 
-    def _wanted(self, item: Any, source: DataPath) -> tuple[bool, Any]:
+    def _wanted(self, item: Any, source: Place) -> tuple[bool, Any]:
         if not isinstance(item, dict) or "when" not in item:
             return True, item
         condition = item["when"]
         result = self._evaluated(condition, (*source, "when")) if isinstance(condition, str) else condition
         return bool(result), {key: below for key, below in item.items() if key != "when"}
 
-    def _evaluated(self, text: str, source: DataPath) -> JsonValue:
+    def _evaluated(self, text: str, source: Place) -> JsonValue:
         try:
             return evaluate(text, self._values)
         except ExpressionError as error:
             raise RenderingError(source, str(error), error.line) from error
 
-    def _finish_step(self, step: Definition, path: DataPath) -> None:
+    def _finish_step(self, step: Definition, path: Place) -> None:
         _spell_out(step, ("environment", "command"))
         for service in _mappings(step.get("services")):
             _spell_out(service, ("environment", "command"))
@@ -109,7 +109,7 @@ class Renderer:
         for index, source in enumerate(_mappings(step.get("sources"))):
             self._inline(source, (*path, "sources", index))
 
-    def _inline(self, holder: Definition, path: DataPath) -> None:
+    def _inline(self, holder: Definition, path: Place) -> None:
         if "file" not in holder:
             return
         file = holder.pop("file")
@@ -118,11 +118,11 @@ class Renderer:
         holder["contents"] = self._scripts[file]
 
 
-def script_files(definition: JsonValue) -> Iterator[tuple[DataPath, JsonValue]]:
+def script_files(definition: JsonValue) -> Iterator[tuple[Place, JsonValue]]:
     """The script files that a definition names, each with the place where it does."""
     steps = definition.get("steps") if isinstance(definition, dict) else None
     for index, step in enumerate(_mappings(steps)):
-        holders: Iterable[tuple[DataPath, Any]] = [
+        holders: Iterable[tuple[Place, Any]] = [
             (("script",), step.get("script")),
             *((("sources", number), source) for number, source in enumerate(_mappings(step.get("sources")))),
         ]
