@@ -1,0 +1,93 @@
+"""The object graph: everything a face needs, built from settings, started and stopped in one place."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from task_manager.config import Settings
+
+if TYPE_CHECKING:
+    from task_manager.dagger_integration import TaskWorkflowIntegration
+    from task_manager.store import Store
+    from task_manager.task_service import TaskService
+    from task_manager.workflow_templates import WorkflowTemplateRegistry
+
+
+class Application:
+    """An async context manager: inside it, the store is open.
+
+    Parts are made when they are first used, so that a command that only reads the store never loads the engine's side.
+
+    Attributes:
+        settings: What it was built from.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._store: Store | None = None
+        self._workflows: TaskWorkflowIntegration | None = None
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Open the store.
+
+        Raises:
+            StoreError: It cannot be opened.
+        """
+        self._store = await asyncio.to_thread(self._open_store)
+        self._stack.callback(self._store.close)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop what was started: runs, the engine's session, the store."""
+        await self._stack.aclose()
+
+    @property
+    def store(self) -> Store:
+        """The store.
+
+        Raises:
+            RuntimeError: The application was not entered.
+        """
+        if self._store is None:
+            raise RuntimeError("the application is entered with `async with` before it is used")
+        return self._store
+
+    @cached_property
+    def tasks(self) -> TaskService:
+        """Use cases on projects, phases and tasks."""
+        from task_manager.task_service import TaskService
+
+        return TaskService(self.store)
+
+    @cached_property
+    def templates(self) -> WorkflowTemplateRegistry:
+        """The workflow templates."""
+        from task_manager.workflow_templates import WorkflowTemplateRegistry
+
+        return WorkflowTemplateRegistry(self.settings.templates_dir)
+
+    async def workflows(self) -> TaskWorkflowIntegration:
+        """Use cases on workflows and runs, open; the engine's session starts with the first run."""
+        if self._workflows is None:
+            integration = await asyncio.to_thread(self._make_workflows)
+            await integration.initialize()
+            self._stack.push_async_callback(integration.shutdown)
+            self._workflows = integration
+        return self._workflows
+
+    def _make_workflows(self) -> TaskWorkflowIntegration:
+        from task_manager.dagger_integration import TaskWorkflowIntegration
+
+        return TaskWorkflowIntegration(store=self.store, settings=self.settings)
+
+    def _open_store(self) -> Store:
+        from task_manager.store import Store
+
+        return Store.open(self.settings.data_dir, self.settings.database_url)

@@ -1,0 +1,73 @@
+"""Following runs: what they are doing, read from the event log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from task_manager.models import Event, StepRecord, WorkflowRun
+from task_manager.store import Store, events, runs, steps
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run as it was last read.
+
+    Attributes:
+        title: Its task's title.
+    """
+
+    title: str
+    run: WorkflowRun
+    steps: tuple[StepRecord, ...] = ()
+
+
+class Follower:
+    """Reads what happens to some runs of one project, from the first of their events on.
+
+    Attributes:
+        views: Each run's latest view, by id, in the order in which the runs were given.
+    """
+
+    def __init__(self, store: Store, started: Sequence[WorkflowRun], titles: Mapping[str, str]) -> None:
+        """Follow runs.
+
+        Args:
+            store: Where they are.
+            started: The runs, all of one project.
+            titles: The titles of their tasks, by the tasks' ids.
+        """
+        self._store = store
+        self._project_id = started[0].project_id
+        self._after: int | None = None
+        self.views = {run.id: RunView(titles[run.task_id], run) for run in started}
+
+    @property
+    def unfinished(self) -> tuple[WorkflowRun, ...]:
+        """The runs that are not over."""
+        return tuple(view.run for view in self.views.values() if not view.run.status.is_terminal)
+
+    async def poll(self) -> tuple[Event, ...]:
+        """Read what is new; the views are up to date afterwards.
+
+        Returns:
+            The runs' new events, in order.
+        """
+        if self._after is None:
+            self._after = await self._before_first()
+        page = await self._store.run(events.after, self._after, project_id=self._project_id)
+        if page:
+            self._after = page[-1].sequence
+        ours = tuple(event for event in page if event.run_id in self.views)
+        for run_id in {event.run_id for event in ours}:
+            await self._refresh(run_id)
+        return ours
+
+    async def _before_first(self) -> int:
+        firsts = [await self._store.run(events.after, 0, run_id=run_id, limit=1) for run_id in self.views]
+        return min((first[0].sequence for first in firsts if first), default=1) - 1
+
+    async def _refresh(self, run_id: str) -> None:
+        run = await self._store.run(runs.get, run_id)
+        records = await self._store.run(steps.of_run, run_id)
+        self.views[run_id] = RunView(self.views[run_id].title, run, tuple(records))

@@ -1,0 +1,123 @@
+"""What commands print, and where: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from task_manager.errors import TaskManagerError
+
+_PIPED_WIDTH = 200
+
+
+class Output:
+    """The two streams of one command.
+
+    Attributes:
+        json: Whether standard output carries one JSON document and nothing else.
+        console: Standard output.
+        errors: Standard error.
+    """
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.json = as_json
+        self.console = _console(stderr=False)
+        self.errors = _console(stderr=True)
+
+    @property
+    def live(self) -> bool:
+        """Whether somebody watches standard output in a terminal that can be redrawn."""
+        return not self.json and self.console.is_terminal and not self.console.is_dumb_terminal
+
+    def show(self, data: object, *renderables: RenderableType) -> None:
+        """Print a command's result: the data with `--json`, the renderables else."""
+        if self.json:
+            self.document(data)
+        else:
+            self.say(*renderables)
+
+    def document(self, data: object) -> None:
+        """Print one JSON document on standard output."""
+        sys.stdout.write(json.dumps(json_ready(data), indent=2, ensure_ascii=False) + "\n")
+
+    def say(self, *renderables: RenderableType) -> None:
+        """Print for people on standard output; nothing with `--json`."""
+        if not self.json:
+            for renderable in renderables:
+                self.console.print(renderable, highlight=False, soft_wrap=isinstance(renderable, str | Text))
+
+    def note(self, text: str) -> None:
+        """Print a remark on standard error; nothing with `--json`."""
+        if not self.json:
+            self.errors.print(Text(text, style="dim"), soft_wrap=True)
+
+    def error(self, error: TaskManagerError) -> None:
+        """Print an error with its remedy on standard error."""
+        self.problem(error.message, error.remedy, error.as_dict())
+
+    def problem(self, message: str, remedy: str = "", data: Mapping[str, object] | None = None) -> None:
+        """Print what went wrong on standard error, as JSON with `--json`."""
+        if self.json:
+            sys.stderr.write(json.dumps({"error": json_ready(data or {"message": message})}, ensure_ascii=False) + "\n")
+            return
+        self.errors.print(Text.assemble(("Error: ", "bold red"), message), soft_wrap=True)
+        if remedy:
+            self.errors.print(Text(remedy), soft_wrap=True)
+
+
+def _console(*, stderr: bool) -> Console:
+    console = Console(stderr=stderr, highlight=False, emoji=False, markup=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _PIPED_WIDTH  # nothing is cut where nobody has a window
+    return console
+
+
+def json_ready(value: object) -> Any:
+    """The value as JSON-like data: records dumped, paths and other objects as text."""
+    dump = getattr(value, "model_dump", None)
+    if dump is not None:
+        return dump(mode="json")
+    if isinstance(value, Mapping):
+        return {str(key): json_ready(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [json_ready(item) for item in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return str(value)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[RenderableType | None]], *, empty: str) -> RenderableType:
+    """A plain table.
+
+    Args:
+        columns: Headings; one that starts with `>` is aligned to the right, one with `!` is never folded.
+        rows: What stands in each row; None leaves a cell empty.
+        empty: What is said when there are no rows.
+    """
+    drawn = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
+    for heading in columns:
+        name = heading.lstrip(">!")
+        drawn.add_column(name, justify="right" if ">" in heading else "left", no_wrap="!" in heading, overflow="fold")
+    for row in rows:
+        drawn.add_row(*("" if cell is None else cell for cell in row))
+    return drawn if drawn.row_count else Text(empty, style="dim")
+
+
+def fields(pairs: Iterable[tuple[str, RenderableType | None]]) -> RenderableType:
+    """Names and values below each other; those without a value are left out."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in pairs:
+        if value is not None and value != "":
+            grid.add_row(name, value)
+    return grid

@@ -1,0 +1,68 @@
+"""How states look: one symbol and one colour for each."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+_LOOKS = {
+    "succeeded": ("✓", "green"),
+    "done": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "timed_out": ("✗", "red"),
+    "lost": ("✗", "red"),
+    "blocked": ("✗", "red"),
+    "skipped": ("○", "yellow"),
+    "cancelled": ("○", "yellow"),
+    "cancelling": ("●", "yellow"),
+    "preparing": ("●", "cyan"),
+    "running": ("●", "cyan"),
+    "processing": ("●", "cyan"),
+    "retrying": ("●", "cyan"),
+    "in_progress": ("●", "cyan"),
+}
+_WAITING = ("·", "dim")
+_MINUTE = 60
+_KIB = 1024
+
+
+def symbol(status: str) -> Text:
+    """One character for a state of a run, step or task."""
+    sign, style = _LOOKS.get(status, _WAITING)
+    return Text(sign, style=style)
+
+
+def status_text(status: str) -> Text:
+    """A state's symbol and name."""
+    sign, style = _LOOKS.get(status, _WAITING)
+    return Text(f"{sign} {label(status)}", style=style)
+
+
+def label(status: str) -> str:
+    """A state's name for people."""
+    return status.replace("_", " ")
+
+
+def is_moving(status: str) -> bool:
+    """Whether somebody works on what is in that state."""
+    return _LOOKS.get(status, _WAITING)[0] == "●"
+
+
+def seconds_text(seconds: float | None) -> str:
+    """A duration: `3.2 s`, `2:05 min`, `1:02:03 h`; empty when it is unknown."""
+    if seconds is None:
+        return ""
+    if seconds < _MINUTE:
+        return f"{max(seconds, 0):.1f} s"
+    minutes, rest = divmod(int(seconds), _MINUTE)
+    hours, minutes = divmod(minutes, _MINUTE)
+    return f"{hours}:{minutes:02}:{rest:02} h" if hours else f"{minutes}:{rest:02} min"
+
+
+def size_text(size: int) -> str:
+    """A number of bytes: `512 B`, `3.4 KiB`, `1.2 GiB`."""
+    number, unit = float(size), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if number < _KIB:
+            break
+        number, unit = number / _KIB, larger
+    return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
