@@ -98,7 +98,7 @@ def write_layout(folder: Path, layers: Sequence[Layer], settings: ImageSettings)
     """Writes an image layout.
 
     Args:
-        folder: An existing, empty folder that becomes the layout.
+        folder: An existing folder that becomes the layout.
         layers: The layers, lowest first. The same entries give the same digests.
         settings: What the image's configuration says.
     """

@@ -51,7 +51,7 @@ def python_layout() -> Path:
 
 
 def _build(folder: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}-root") as scratch:
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
         root = Path(scratch) / "root"
         _unpack_debian(root)
         _install_libraries(root)
