@@ -21,6 +21,7 @@ from task_manager.models import Artifact, StepRecord, Task, Workflow, WorkflowRu
 from task_manager.pipeline_converter import PipelineConverter
 from task_manager.run_executor import RunExecutor
 from task_manager.store import Store, artifacts, phases, projects, results, runs, steps, tasks, workflows
+from task_manager.workflow_cache import PipelineCache
 from task_manager.workflow_creation import WorkflowMaker, chosen
 from task_manager.workflow_status import Reason, TaskStatus, WorkflowStatus
 from task_manager.workflow_templates import WorkflowTemplateRegistry
@@ -104,7 +105,7 @@ class TaskWorkflowIntegration:
                 store = await asyncio.to_thread(Store.open, settings.data_dir, settings.database_url)
             executor = RunExecutor(store, self.communication, settings, clock=self._clock)
             scheduler = LocalScheduler(store, executor, limit=settings.run_parallelism, clock=self._clock)
-            maker = WorkflowMaker(store, PipelineConverter(self.templates), self._clock)
+            maker = WorkflowMaker(store, PipelineConverter(self.templates, cache=PipelineCache()), self._clock)
             self._opened = _Opened(store, scheduler, maker)
 
     async def shutdown(self) -> None:
