@@ -332,6 +332,15 @@ class TaskWorkflowIntegration:
         return await self._open.store.run(runs.get, run_id)
 
     @property
+    def store(self) -> Store:
+        """The open store, for other use cases on the same data.
+
+        Raises:
+            InvalidInput: The integration is not open.
+        """
+        return self._open.store
+
+    @property
     def _open(self) -> _Opened:
         if self._opened is None:
             raise InvalidInput(

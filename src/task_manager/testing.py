@@ -6,8 +6,9 @@ commands from a table or a function instead of running them.
 
 from __future__ import annotations
 
+import asyncio
 import posixpath
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -55,6 +56,11 @@ class FakeEngine:
     Args:
         answer: Decides what a command does; by default everything succeeds silently.
         unreachable: Errors by image reference, raised when such an image is pulled.
+
+    Attributes:
+        calls: The commands that were run, in order.
+        hold: Awaited before a command's end, so that a test can keep it running.
+        busy: Set once a command runs.
     """
 
     def __init__(
@@ -66,6 +72,8 @@ class FakeEngine:
         self._answer = answer if callable(answer) else _from_table(answer or {})
         self.unreachable = dict(unreachable or {})
         self.calls: list[FakeCall] = []
+        self.hold: Callable[[], Awaitable[object]] | None = None
+        self.busy = asyncio.Event()
 
     def container(self) -> FakeContainer:
         """An empty container."""
@@ -134,7 +142,7 @@ class FakeContainer:
     environment: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
-    outcome: FakeExec = FakeExec()
+    outcome: FakeExec | None = None
 
     def from_(self, address: str) -> Self:
         """Based on an image."""
@@ -185,9 +193,13 @@ class FakeContainer:
 
     async def sync(self) -> Self:
         """Evaluate; raises what pulling the image or the command is scripted to raise."""
-        error = self.engine.unreachable.get(self.image) or self.outcome.error
+        error = self.engine.unreachable.get(self.image) or (self.outcome.error if self.outcome else None)
         if error is not None:
             raise error
+        if self.outcome is not None:
+            self.engine.busy.set()
+            if self.engine.hold is not None:
+                await self.engine.hold()
         return self
 
     async def image_ref(self) -> str:
@@ -196,15 +208,21 @@ class FakeContainer:
 
     async def exit_code(self) -> int:
         """The command's exit code."""
-        return self.outcome.exit_code
+        return self._ran.exit_code
 
     async def stdout(self) -> str:
         """The command's standard output."""
-        return self.outcome.stdout
+        return self._ran.stdout
 
     async def stderr(self) -> str:
         """The command's standard error."""
-        return self.outcome.stderr
+        return self._ran.stderr
+
+    @property
+    def _ran(self) -> FakeExec:
+        if self.outcome is None:
+            raise EngineError("no command has been set")
+        return self.outcome
 
     def file(self, path: str) -> FakeFile:
         """A file; exporting one that is not there fails as the engine does."""
