@@ -1,6 +1,6 @@
 """Phases in the store."""
 
-from sqlalchemy import Connection, true
+from sqlalchemy import Connection, func, select, true
 
 from task_manager.models import Phase
 from task_manager.store import tables
@@ -66,6 +66,13 @@ def delete(c: Connection, phase_id: str) -> None:
         NotFound: There is none.
     """
     _phases.delete(c, phase_id)
+
+
+@read_only
+def next_order(c: Connection, project_id: str) -> int:
+    """The order of a phase that comes after all phases of the project; 0 for its first."""
+    columns = tables.phases.c
+    return c.scalar(select(func.coalesce(func.max(columns.order) + 1, 0)).where(columns.project_id == project_id)) or 0
 
 
 @read_only

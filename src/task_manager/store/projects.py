@@ -6,7 +6,7 @@ from task_manager.models import Project
 from task_manager.store import tables
 from task_manager.store.database import read_only
 from task_manager.store.paging import DEFAULT_LIMIT, Page
-from task_manager.store.records import NamedTable
+from task_manager.store.records import Lock, NamedTable
 
 _projects = NamedTable("project", Project, tables.projects, name="name")
 
@@ -41,13 +41,18 @@ def find(c: Connection, id_or_name: str) -> Project:
     return _projects.find(c, id_or_name, true())
 
 
-def lock(c: Connection, project_id: str) -> Project:
+def lock(c: Connection, project_id: str, *, removal: bool = False) -> Project:
     """The project of that id, which nobody else changes or locks until the transaction ends.
+
+    Args:
+        c: The transaction.
+        project_id: The id.
+        removal: It is going to be removed: nobody adds anything to it either.
 
     Raises:
         NotFound: There is none.
     """
-    return _projects.get(c, project_id, for_update=True)
+    return _projects.get(c, project_id, lock=Lock.REMOVAL if removal else Lock.CHANGE)
 
 
 def update(c: Connection, project: Project) -> Project:

@@ -1,6 +1,7 @@
 """Records in and out of their tables, the same way for every kind."""
 
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
@@ -26,6 +27,15 @@ from task_manager.store.tables import UtcTime
 R = TypeVar("R", bound=Record)
 
 _NEAR_MISSES_AMONG = 1000
+
+
+class Lock(Enum):
+    """What others must not do with a record until the transaction ends."""
+
+    CHANGE = "change"
+    """Change it, remove it or lock it; records that refer to it may be added."""
+    REMOVAL = "removal"
+    """That, and add records that refer to it, for it is going to be removed."""
 
 
 class RecordTable(Generic[R]):
@@ -144,19 +154,19 @@ class IdentifiedTable(RecordTable[R]):
         super().__init__(kind, model, table, **order)
         self._by_id = select(table).where(table.c.id == bindparam("known_id"))
 
-    def get(self, c: Connection, identifier: str, *, for_update: bool = False) -> R:
+    def get(self, c: Connection, identifier: str, *, lock: Lock | None = None) -> R:
         """The record of that id.
 
         Args:
             c: The transaction.
             identifier: The id.
-            for_update: Keep others from changing it until the transaction ends.
+            lock: What to keep others from doing until the transaction ends.
 
         Raises:
             NotFound: There is none.
         """
-        # "No key update" lets others add rows that refer to this one; SQLite has one writer anyway.
-        query = self._by_id.with_for_update(key_share=True) if for_update else self._by_id
+        # SQLite has one writer at a time and leaves the lock out of the query.
+        query = self._by_id.with_for_update(key_share=lock is Lock.CHANGE) if lock else self._by_id
         for record in self.all(c, query, {"known_id": identifier}):
             return record
         raise self.missing(c, identifier)
@@ -174,9 +184,9 @@ class IdentifiedTable(RecordTable[R]):
         """The error for an id that is not there, with near misses among the newest records."""
         return NotFound(self.kind, identifier, known=self._newest(c, "id"))
 
-    def _newest(self, c: Connection, column: str) -> list[str]:
+    def _newest(self, c: Connection, column: str, where: ColumnElement[bool] | None = None) -> list[str]:
         query = select(self.table.c[column]).order_by(self.table.c.id.desc()).limit(_NEAR_MISSES_AMONG)
-        return [str(value) for value in c.scalars(query)]
+        return [str(value) for value in c.scalars(query if where is None else query.where(where))]
 
 
 class RevisedTable(IdentifiedTable[R]):
@@ -242,7 +252,8 @@ class NamedTable(RevisedTable[R]):
         is_wanted = (self.table.c.id == wanted) | (self.table.c[self._name] == wanted)
         ids = c.scalars(select(self.table.c.id).where(is_wanted, where)).all()
         if not ids:
-            raise NotFound(self.kind, wanted, known=self._newest(c, "id") + self._newest(c, self._name))
+            known = self._newest(c, "id", where) + self._newest(c, self._name, where)
+            raise NotFound(self.kind, wanted, known=known)
         if len(ids) > 1 and wanted not in ids:
             raise InvalidInput(
                 f"{len(ids)} {self.kind}s are called {wanted!r}: {', '.join(sorted(ids))}.",

@@ -1,6 +1,6 @@
 """Runs in the store; each change of a run is one transaction with its event."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
@@ -12,7 +12,7 @@ from task_manager.models import Event, EventKind, WorkflowRun
 from task_manager.store import events, tables
 from task_manager.store.database import read_only
 from task_manager.store.paging import DEFAULT_LIMIT, Page
-from task_manager.store.records import RevisedTable
+from task_manager.store.records import Lock, RevisedTable
 from task_manager.workflow_status import TASK_STATUS_OF_RUN, Reason, TaskStatus, WorkflowStatus, check_transition
 
 ACTIVE: Final = frozenset(status for status in WorkflowStatus if not status.is_terminal)
@@ -61,7 +61,7 @@ def update(c: Connection, run: WorkflowRun) -> WorkflowRun:
         InvalidInput: Its status is not the stored one.
         NotFound: It is not there.
     """
-    stored = _runs.get(c, run.id, for_update=True)
+    stored = _runs.get(c, run.id, lock=Lock.CHANGE)
     if stored.revision == run.revision and stored.status != run.status:
         raise InvalidInput(f"The status of run {run.id} is {stored.status}; only a transition changes it.")
     return _runs.update(c, run)
@@ -98,7 +98,7 @@ def transition(
         InvalidTransition: The table does not allow it; nothing is changed.
         NotFound: There is no such run.
     """
-    run = _runs.get(c, run_id, for_update=True)
+    run = _runs.get(c, run_id, lock=Lock.CHANGE)
     if expected_revision is not None and run.revision != expected_revision:
         raise _runs.conflict(c, run_id, expected_revision)
     check_transition(run.status, to, run_id=run_id)
@@ -124,7 +124,7 @@ def warn(c: Connection, run_id: str, reason: Reason, now: datetime) -> WorkflowR
     Raises:
         NotFound: There is no such run.
     """
-    run = _runs.get(c, run_id, for_update=True)
+    run = _runs.get(c, run_id, lock=Lock.CHANGE)
     if reason.text in run.warnings:
         return run
     warned = _runs.update(c, run.model_copy(update={"warnings": (*run.warnings, reason.text), "updated_at": now}))
@@ -140,13 +140,20 @@ def latest(c: Connection, task_id: str, *, status: WorkflowStatus | None = None)
 
 @read_only
 def active(
-    c: Connection, *, project_id: str | None = None, task_ids: Sequence[str] | None = None
+    c: Connection, *, project_id: str | None = None, task_ids: Collection[str] | None = None
 ) -> tuple[WorkflowRun, ...]:
     """The runs that are not over, of a project, of these tasks or of all, oldest first."""
     query = _runs.matching(project_id=project_id).where(_columns.status.in_(sorted(ACTIVE))).order_by(_columns.id)
     if task_ids is not None:
         query = query.where(_columns.task_id.in_(task_ids))
     return _runs.all(c, query)
+
+
+@read_only
+def ids(c: Connection, *, project_id: str | None = None, task_ids: Collection[str] | None = None) -> tuple[str, ...]:
+    """The ids of the runs of a project, of these tasks or of all, oldest first."""
+    query = _runs.matching(project_id=project_id).with_only_columns(_columns.id).order_by(_columns.id)
+    return tuple(c.scalars(query if task_ids is None else query.where(_columns.task_id.in_(task_ids))))
 
 
 @read_only

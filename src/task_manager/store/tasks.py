@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import Connection, RowMapping, select, true
+from sqlalchemy import ColumnElement, Connection, RowMapping, select, true
 from sqlalchemy import delete as delete_from
 from sqlalchemy import insert as insert_into
 
@@ -11,7 +11,7 @@ from task_manager.models import Task
 from task_manager.store import tables
 from task_manager.store.database import read_only
 from task_manager.store.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
-from task_manager.store.records import NamedTable
+from task_manager.store.records import Lock, NamedTable
 from task_manager.workflow_status import TaskStatus
 
 _links = tables.task_dependencies
@@ -35,7 +35,7 @@ class _TaskTable(NamedTable[Task]):
         found: list[Task] = []
         for start in range(0, len(rows), MAX_LIMIT):
             part = rows[start : start + MAX_LIMIT]
-            needed = _dependencies(c, [row["id"] for row in part])
+            needed = _dependencies(c, _links.c.task_id.in_([row["id"] for row in part]))
             found += [self.record(row, dependencies=needed[row["id"]]) for row in part]
         return tuple(found)
 
@@ -78,13 +78,18 @@ def find(c: Connection, id_or_title: str, project_id: str | None = None) -> Task
     return _tasks.find(c, id_or_title, true() if project_id is None else tables.tasks.c.project_id == project_id)
 
 
-def lock(c: Connection, task_id: str) -> Task:
+def lock(c: Connection, task_id: str, *, removal: bool = False) -> Task:
     """The task of that id, which nobody else changes or locks until the transaction ends.
+
+    Args:
+        c: The transaction.
+        task_id: The id.
+        removal: It is going to be removed: nobody adds anything to it either.
 
     Raises:
         NotFound: There is none.
     """
-    return _tasks.get(c, task_id, for_update=True)
+    return _tasks.get(c, task_id, lock=Lock.REMOVAL if removal else Lock.CHANGE)
 
 
 def update(c: Connection, task: Task) -> Task:
@@ -144,15 +149,23 @@ def of_project(
 
 
 @read_only
+def edges(c: Connection, project_id: str) -> dict[str, tuple[str, ...]]:
+    """The dependencies of each task of a project, as a graph for `task_manager.graph`."""
+    ids = _tasks.matching(project_id=project_id).with_only_columns(tables.tasks.c.id)
+    needed = _dependencies(c, _links.c.task_id.in_(ids))
+    return {task_id: tuple(needed[task_id]) for task_id in c.scalars(ids.order_by(tables.tasks.c.id))}
+
+
+@read_only
 def dependents(c: Connection, task_ids: Collection[str]) -> tuple[Task, ...]:
     """The tasks that depend on one of these and are none of these, oldest first."""
     waiting = select(_links.c.task_id).where(_links.c.depends_on.in_(task_ids), _links.c.task_id.not_in(task_ids))
     return _tasks.all(c, select(tables.tasks).where(tables.tasks.c.id.in_(waiting)).order_by(tables.tasks.c.id))
 
 
-def _dependencies(c: Connection, task_ids: Sequence[str]) -> defaultdict[str, list[str]]:
-    """The dependencies of each of these tasks, in their order."""
-    links = select(_links.c.task_id, _links.c.depends_on).where(_links.c.task_id.in_(task_ids))
+def _dependencies(c: Connection, where: ColumnElement[bool]) -> defaultdict[str, list[str]]:
+    """The dependencies of each task for which the condition holds, in their order."""
+    links = select(_links.c.task_id, _links.c.depends_on).where(where)
     needed = defaultdict[str, list[str]](list)
     for task_id, depends_on in c.execute(links.order_by(_links.c.task_id, _links.c.position)):
         needed[task_id].append(depends_on)
