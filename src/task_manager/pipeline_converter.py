@@ -198,11 +198,7 @@ class PipelineConverter:
         parameters = template.resolve_parameters(values)
         name = f"{template.id!r} {template.version}"
         compiled = self._compile(
-            {
-                "template": [template.id, template.version],
-                "definition": template.definition,
-                "parameters": parameters,
-            },
+            {"template": template.digest, "parameters": parameters},
             lambda: _compile(template.render(parameters), f"What template {name} makes of these parameters"),
         )
         return Conversion(
@@ -210,7 +206,7 @@ class PipelineConverter:
             template_id=template.id,
             template_version=template.version,
             parameters=parameters,
-            result_type=template.result_type,
+            result_type=compiled.pipeline.result.type if compiled.pipeline else template.result_type,
             explanation=explanation.replace("{}", name, 1),
         )
 
