@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 LAST_LINES = 12
+LONGEST_LINE = 300
 
 
 def main() -> int:
@@ -62,6 +63,7 @@ def accepts(specifier: str, version: str) -> bool:
 def install(packages: list[str], target: Path) -> int:
     """Install the packages with pip; returns the exit code."""
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
+    command += ["--retries=2", "--timeout=20", "--no-warn-script-location"]
     environment = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore"}
     done = subprocess.run(
         [*command, "--target", str(target), "--", *packages],
@@ -75,8 +77,8 @@ def install(packages: list[str], target: Path) -> int:
     if done.returncode == 0:
         print("Installed " + ", ".join(packages))
         return 0
-    lines = done.stdout.strip().splitlines()[-LAST_LINES:]
-    print("\n".join(lines), file=sys.stderr)
+    for line in done.stdout.strip().splitlines()[-LAST_LINES:]:
+        print(line[:LONGEST_LINE], file=sys.stderr)
     print(
         f"Missing Python packages: {', '.join(packages)}. The image does not have them, and pip could not install them"
         " (its last lines are above). Use an image that has them (parameter `image`), or let the step reach a package"

@@ -1,0 +1,6 @@
+"""Greets."""
+
+
+def greet(name: str) -> str:
+    """A greeting."""
+    return f"Hello, {name}!"
