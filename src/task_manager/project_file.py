@@ -30,6 +30,7 @@ from task_manager.documents import Document, Place, place_text, read_document
 from task_manager.errors import InvalidInput, near_misses
 from task_manager.graph import find_cycle, layers
 from task_manager.models import Label, Phase, Priority, Project, Task, Title, new_id
+from task_manager.store import Connection, phases, projects, tasks
 
 Key = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
 
@@ -241,3 +242,17 @@ def _refused(document: Document, findings: list[_Finding]) -> InvalidInput:
             ]
         },
     )
+
+
+def store_project(c: Connection, new: NewProject) -> Project:
+    """Store a project with its phases and tasks, all in the transaction of `c`.
+
+    Raises:
+        InvalidInput: A project of that name exists.
+    """
+    projects.insert(c, new.project)
+    for phase in new.phases:
+        phases.insert(c, phase)
+    for task in new.tasks:
+        tasks.insert(c, task)
+    return new.project

@@ -9,11 +9,19 @@ from typing import Annotated
 
 import typer
 
+from task_manager.cli.artifact import add_artifact_commands
 from task_manager.cli.command import Config, DataDir, Engine, Images, Json
 from task_manager.cli.config import add_config_commands
 from task_manager.cli.exit_codes import ExitCode
 from task_manager.cli.output import Output
+from task_manager.cli.phase import add_phase_commands
+from task_manager.cli.project import add_project_commands
+from task_manager.cli.result import add_result_commands
+from task_manager.cli.run import add_run_commands
 from task_manager.cli.session import Session
+from task_manager.cli.task import add_task_commands
+from task_manager.cli.template import add_template_commands
+from task_manager.cli.workflow import add_workflow_commands
 
 PROGRAM = "task-manager"
 
@@ -27,7 +35,18 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-add_config_commands(app)
+for add_commands in (
+    add_project_commands,
+    add_phase_commands,
+    add_task_commands,
+    add_template_commands,
+    add_workflow_commands,
+    add_run_commands,
+    add_result_commands,
+    add_artifact_commands,
+    add_config_commands,
+):
+    add_commands(app)
 
 
 def _print_version(wanted: bool) -> None:

@@ -60,6 +60,11 @@ class Output:
         if not self.json:
             self.errors.print(Text(text, style="dim"), soft_wrap=True)
 
+    def note_more(self, cursor: str | None) -> None:
+        """Tell how to get the rest of a list that is not whole."""
+        if cursor:
+            self.note(f"There are more: --cursor {cursor}")
+
     def error(self, error: TaskManagerError) -> None:
         """Print an error with its remedy on standard error."""
         self.problem(error.message, error.remedy, error.as_dict())

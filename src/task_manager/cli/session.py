@@ -56,6 +56,14 @@ class Session:
 
         return load_settings(self.arguments)
 
+    def settings(self) -> Settings:
+        """The settings.
+
+        Raises:
+            InvalidConfiguration: A value cannot be used.
+        """
+        return self.load_settings()[0]
+
     def application(self) -> AbstractAsyncContextManager[Application]:
         """The application over these settings; to be entered.
 

@@ -22,7 +22,6 @@ _LOOKS = {
 }
 _WAITING = ("·", "dim")
 _MINUTE = 60
-_KIB = 1024
 
 
 def symbol(status: str) -> Text:
@@ -56,13 +55,3 @@ def seconds_text(seconds: float | None) -> str:
     minutes, rest = divmod(int(seconds), _MINUTE)
     hours, minutes = divmod(minutes, _MINUTE)
     return f"{hours}:{minutes:02}:{rest:02} h" if hours else f"{minutes}:{rest:02} min"
-
-
-def size_text(size: int) -> str:
-    """A number of bytes: `512 B`, `3.4 KiB`, `1.2 GiB`."""
-    number, unit = float(size), "B"
-    for larger in ("KiB", "MiB", "GiB", "TiB"):
-        if number < _KIB:
-            break
-        number, unit = number / _KIB, larger
-    return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"

@@ -1,0 +1,28 @@
+"""Values that options may have.
+
+They are spelt out, so that help and completion load nothing else; a test holds them equal to the enumerations.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+PriorityName = Literal["low", "medium", "high", "critical"]
+TaskStatusName = Literal["todo", "in_progress", "blocked", "done", "cancelled"]
+RunStatusName = Literal[
+    "created",
+    "waiting",
+    "queued",
+    "preparing",
+    "running",
+    "processing",
+    "retrying",
+    "cancelling",
+    "succeeded",
+    "failed",
+    "cancelled",
+    "timed_out",
+    "skipped",
+    "lost",
+]
+WorkflowTypeName = Literal["containerized_workflow", "dagger_pipeline"]

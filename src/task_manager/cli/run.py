@@ -1,0 +1,240 @@
+"""`task-manager run`: executions of workflows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.text import Text
+
+from task_manager.cli.arguments import (
+    Cursor,
+    Inputs,
+    Limit,
+    ProjectOption,
+    RunArgument,
+    SkipCache,
+    TaskArgument,
+    parse_inputs,
+)
+from task_manager.cli.choices import RunStatusName, WorkflowTypeName
+from task_manager.cli.command import command, group
+from task_manager.cli.output import table
+from task_manager.cli.session import Session
+from task_manager.cli.statuses import label, seconds_text, status_text
+
+if TYPE_CHECKING:
+    from task_manager.application import Application
+    from task_manager.models import WorkflowRun
+
+
+def add_run_commands(app: typer.Typer) -> None:
+    """Add the group `run`."""
+    run = group(app, "run", "Start, follow, list and cancel runs.")
+    command(
+        run,
+        "start",
+        example='task-manager run start "Train a model" --input epochs=5\ntask-manager run start TASK --json',
+        uses_engine=True,
+    )(start)
+    command(run, "status", example="task-manager run status RUN")(status)
+    command(run, "list", example="task-manager run list --project textkit --status failed")(list_)
+    command(run, "watch", example="task-manager run watch RUN")(watch)
+    command(run, "events", example="task-manager run events RUN --after 12")(events)
+    command(run, "logs", example="task-manager run logs RUN --step test")(logs)
+    command(run, "cancel", example="task-manager run cancel RUN")(cancel)
+
+
+async def start(
+    session: Session,
+    *,
+    task: TaskArgument,
+    inputs: Inputs = None,
+    workflow_type: Annotated[
+        WorkflowTypeName | None, typer.Option("--type", help="What the workflow must be.", show_default=False)
+    ] = None,
+    skip_cache: SkipCache = False,
+) -> None:
+    """Run a task's workflow and wait for its end; a workflow is made when the task has none.
+
+    Progress is shown while it runs; Ctrl-C cancels it. The exit code is 0 when it succeeded, 1 when it failed, timed
+    out or was skipped, 3 without an engine, 130 when it was cancelled.
+    """
+    from task_manager.cli.execution import carry_out, finish
+    from task_manager.cli.run_views import run_data, run_report
+
+    parameters = parse_inputs(inputs or [])
+    async with session.application() as application:
+        workflows = await application.workflows()
+        run = await workflows.execute_task_workflow(task, workflow_type, parameters or None, skip_cache)
+        ((title, state),) = await carry_out(session, application, [run])
+        data_dir = application.settings.data_dir
+        session.output.show(run_data(state, title, data_dir), Text(), run_report(state, title, data_dir))
+        finish([state])
+
+
+async def status(session: Session, run_id: RunArgument) -> None:
+    """Show a run: how it is, its steps, its result and artifacts, and why it failed."""
+    from task_manager.cli.run_views import run_data, run_report
+
+    async with session.application() as application:
+        state = await (await application.workflows()).get_run(run_id)
+        title = await _title(application, state.run)
+        data_dir = application.settings.data_dir
+        session.output.show(run_data(state, title, data_dir), run_report(state, title, data_dir))
+
+
+async def list_(
+    session: Session,
+    *,
+    project: ProjectOption = None,
+    task: Annotated[str | None, typer.Option(metavar="TASK", help="Of this task.")] = None,
+    status: Annotated[RunStatusName | None, typer.Option(help="In this state.", show_default=False)] = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+) -> None:
+    """List runs, the newest first."""
+    from task_manager.cli.execution import titles_of
+    from task_manager.cli.live import run_seconds
+    from task_manager.models import utc_now
+    from task_manager.store import projects, runs, tasks
+    from task_manager.workflow_status import WorkflowStatus
+
+    async with session.application() as application:
+        store = application.store
+        project_id = (await store.run(projects.find, project)).id if project else None
+        task_id = (await store.run(tasks.find, task, project_id)).id if task else None
+        page = await store.run(
+            runs.list_,
+            project_id=project_id,
+            task_id=task_id,
+            status=WorkflowStatus(status) if status else None,
+            limit=limit,
+            cursor=cursor,
+        )
+        titles = await titles_of(application, page.items)
+    rows = [
+        (
+            run.id,
+            titles[run.task_id],
+            status_text(run.status),
+            seconds_text(run_seconds(run, utc_now())),
+            f"{run.created_at.astimezone():%Y-%m-%d %H:%M}",
+        )
+        for run in page.items
+    ]
+    session.output.show(
+        {"items": page.items, "next_cursor": page.next_cursor},
+        table(["!Run", "Task", "!Status", "!>Time", "!Created"], rows, empty="There are no runs."),
+    )
+    session.output.note_more(page.next_cursor)
+
+
+async def watch(session: Session, run_id: RunArgument) -> None:
+    """Follow a run that another process executes, until it is over.
+
+    Ctrl-C stops watching; the run goes on.
+    """
+    from task_manager.cli.execution import finish, titles_of
+    from task_manager.cli.following import Follower
+    from task_manager.cli.live import display_for, follow
+    from task_manager.cli.run_views import run_data, run_report
+    from task_manager.store import runs
+
+    async with session.application() as application:
+        run = await application.store.run(runs.get, run_id)
+        follower = Follower(application.store, [run], await titles_of(application, [run]))
+        (view,) = await follow(follower, display_for(session.output, follower))
+        state = await (await application.workflows()).get_run(run_id)
+        data_dir = application.settings.data_dir
+        session.output.show(run_data(state, view.title, data_dir), Text(), run_report(state, view.title, data_dir))
+        finish([state])
+
+
+async def events(
+    session: Session,
+    *,
+    run_id: RunArgument,
+    after: Annotated[int, typer.Option(min=0, help="Only those after this sequence number.")] = 0,
+    limit: Limit = 500,
+) -> None:
+    """List what happened to a run, in order."""
+    from task_manager.cli.live import event_text
+    from task_manager.store import events as event_log
+    from task_manager.store import runs
+
+    async with session.application() as application:
+        run = await application.store.run(runs.get, run_id)
+        found = await application.store.run(event_log.after, after, run_id=run.id, limit=limit)
+    rows = [
+        (
+            str(event.sequence),
+            f"{event.time.astimezone():%H:%M:%S.%f}"[:-3],
+            event.actor,
+            event_text(event) or (label(event.status) if event.status else ""),
+        )
+        for event in found
+    ]
+    session.output.show(
+        {"items": found}, table(["!>No.", "!Time", "!By", "What happened"], rows, empty="There are no such events.")
+    )
+
+
+async def logs(
+    session: Session,
+    *,
+    run_id: RunArgument,
+    step: Annotated[str | None, typer.Option(metavar="STEP", help="Only this step; by default all.")] = None,
+    stderr: Annotated[bool, typer.Option("--stderr", help="Only standard error.")] = False,
+    stdout: Annotated[bool, typer.Option("--stdout", help="Only standard output.")] = False,
+) -> None:
+    """Print what a run's steps wrote."""
+    from task_manager.errors import NotFound
+    from task_manager.store import runs, steps
+
+    async with session.application() as application:
+        run = await application.store.run(runs.get, run_id)
+        records = await application.store.run(steps.of_run, run.id)
+        if step is not None and step not in {record.step_id for record in records}:
+            raise NotFound("step", step, known=[record.step_id for record in records])
+        chosen = [record for record in records if step in (None, record.step_id)]
+        data_dir = application.settings.data_dir
+        items = [_log(record, data_dir, stdout=stdout or not stderr, stderr=stderr or not stdout) for record in chosen]
+    session.output.show(
+        {"items": items}, *(line for item in items for line in _log_lines(item, alone=step is not None))
+    )
+
+
+async def cancel(session: Session, run_id: RunArgument) -> None:
+    """Cancel a run; one that is over stays as it is, and the command says so."""
+    from task_manager.store import runs
+
+    async with session.application() as application:
+        before = await application.store.run(runs.get, run_id)
+        run = await (await application.workflows()).cancel_run(run_id)
+    was_over = before.status.is_terminal
+    text = f"It was already over: {label(before.status)}." if was_over else f"It is {label(run.status)}."
+    session.output.show({"run": run, "already_over": was_over}, text)
+
+
+async def _title(application: Application, run: WorkflowRun) -> str:
+    from task_manager.cli.execution import titles_of
+
+    return (await titles_of(application, [run]))[run.task_id]
+
+
+def _log(record: Any, data_dir: Any, *, stdout: bool, stderr: bool) -> dict[str, Any]:
+    from task_manager.logs import STDERR, STDOUT, read_log
+
+    folder = data_dir / record.log if record.log else None
+    item = {"step": record.step_id, "status": record.status.value}
+    if stdout:
+        item["stdout"] = read_log(folder, STDOUT) if folder else ""
+    if stderr:
+        item["stderr"] = read_log(folder, STDERR) if folder else ""
+    return item
+
+
+def _log_lines(item: dict[str, Any], *, alone: bool) -> list[Text]:
+    parts = [Text(item[stream].rstrip("\n")) for stream in ("stdout", "stderr") if item.get(stream)]
+    return parts if alone else [Text(f"── {item['step']} ({label(item['status'])})", style="bold"), *parts]

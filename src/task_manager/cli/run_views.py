@@ -1,0 +1,198 @@
+"""How runs and their results look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from task_manager.cli.live import run_seconds
+from task_manager.cli.output import fields, table
+from task_manager.cli.statuses import label, seconds_text, status_text, symbol
+from task_manager.models import Artifact, Project, StepRecord, WorkflowRun, utc_now
+from task_manager.results.diagnosis import Diagnosis, diagnose
+from task_manager.results.wording import number_text, size_text
+
+if TYPE_CHECKING:
+    from task_manager.dagger_integration import RunState
+
+
+def run_data(state: RunState, title: str, data_dir: Path) -> dict[str, Any]:
+    """A run with everything that belongs to it, for `--json`."""
+    return {
+        "run": state.run,
+        "task": {"id": state.run.task_id, "title": title},
+        "workflow": {
+            "id": state.workflow.id,
+            "version": state.workflow.version,
+            "template_id": state.workflow.template_id,
+            "parameters": state.workflow.parameters,
+        },
+        "steps": state.steps,
+        "artifacts": [artifact_data(artifact, data_dir) for artifact in state.artifacts],
+        "result": state.result,
+        "diagnosis": diagnose(state.steps),
+    }
+
+
+def artifact_data(artifact: Artifact, data_dir: Path) -> dict[str, Any]:
+    """An artifact for `--json`, with the place where it lies."""
+    return {**artifact.model_dump(mode="json"), "location": str(data_dir / artifact.path)}
+
+
+def run_report(state: RunState, title: str, data_dir: Path) -> RenderableType:
+    """Everything about a run: how it ended, why, its steps, its result, its artifacts."""
+    parts = [
+        run_heading(state.run, title, headline(state)),
+        failure(state.run, state.steps),
+        _facts(state.run),
+        steps_table(state.steps),
+        metrics_table(state.result),
+        artifacts_list(state.artifacts, data_dir),
+    ]
+    return Group(*(Padding(part, (0, 0, 1, 0)) for part in parts if part is not None))
+
+
+def run_heading(run: WorkflowRun, title: str, text: str = "") -> RenderableType:
+    """One line: state, title, duration; below it, what came out."""
+    seconds = seconds_text(run_seconds(run, utc_now()))
+    lead = Text.assemble(symbol(run.status), " ", (title, "bold"), f"  {label(run.status)}")
+    if seconds:
+        lead.append(f" {'in' if run.status.is_terminal else 'for'} {seconds}")
+    lead.append(f"  {run.id}", style="dim")
+    return Group(lead, Text(f"  {text}")) if text else lead
+
+
+def headline(state: RunState) -> str:
+    """What came out of a run, in one line: its result's headline, else its reason."""
+    text = state.result.get("headline") if state.result else None
+    if isinstance(text, str) and text:
+        return text
+    return state.run.reason.text if state.run.reason else ""
+
+
+def failure(run: WorkflowRun, steps: Sequence[StepRecord]) -> RenderableType | None:
+    """Which step failed, its exit code and the lines that tell why; None when none did."""
+    found = diagnose(steps)
+    if found is not None:
+        return diagnosis_text(found)
+    if run.status in ("failed", "timed_out", "lost") and run.reason:
+        return Text(f"  {run.reason.text}", style="red")
+    return None
+
+
+def diagnosis_text(found: Diagnosis) -> RenderableType:
+    """The step that made a run fail, and why."""
+    ended = f"exit code {found.exit_code}" if found.exit_code is not None else label(found.status)
+    name = found.step_id if found.step_name in ("", found.step_id) else f"{found.step_id} ({found.step_name})"
+    lines = [Text.assemble("  step ", (name, "bold"), ": ", (ended, "red"))]
+    return Group(*lines, *(Text(f"    {line}", overflow="fold") for line in found.lines))
+
+
+def _facts(run: WorkflowRun) -> RenderableType | None:
+    facts = [("Engine", run.engine), ("Started", _time(run.started_at)), ("Started by", run.actor)]
+    warnings = [("Warning", Text(warning, style="yellow")) for warning in run.warnings]
+    return Padding(fields([*facts, *warnings]), (0, 0, 0, 2))
+
+
+def _time(value: Any) -> str | None:
+    return value.astimezone().strftime("%Y-%m-%d %H:%M:%S") if value else None
+
+
+def steps_table(steps: Sequence[StepRecord]) -> RenderableType | None:
+    """The steps with state, duration, exit code and image; None when nothing is planned yet."""
+    if not steps:
+        return None
+    rows = [
+        (
+            step.step_id,
+            status_text(step.status),
+            seconds_text(step.seconds),
+            "" if step.exit_code is None else str(step.exit_code),
+            Text(step.image, style="dim"),
+        )
+        for step in steps
+    ]
+    return _indented(table(["!Step", "!Status", "!>Time", "!>Exit", "Image"], rows, empty=""))
+
+
+def metrics_table(result: Mapping[str, Any] | None) -> RenderableType | None:
+    """A result's measured numbers; None when it has none."""
+    metrics = result.get("metrics") if result else None
+    if not metrics:
+        return None
+    rows = [(one["name"], _metric(one["value"]), one.get("unit") or "") for one in metrics]
+    return _indented(table(["Metric", "!>Value", "!Unit"], rows, empty=""))
+
+
+def problems_text(result: Mapping[str, Any]) -> RenderableType | None:
+    """What was wrong with a run's outputs; None when nothing was."""
+    problems = result.get("problems")
+    return Group(*(Text(f"  {one['message']}", style="red") for one in problems)) if problems else None
+
+
+def _metric(value: Any) -> str:
+    return number_text(value) if isinstance(value, int | float) else str(value)
+
+
+def artifacts_list(artifacts: Sequence[Artifact], data_dir: Path) -> RenderableType | None:
+    """The artifacts with size and place; None when there are none."""
+    if not artifacts:
+        return None
+    rows = [(one.name, size_text(one.size), _place(one, data_dir)) for one in artifacts]
+    return _indented(table(["Artifact", "!>Size", "Place"], rows, empty=""))
+
+
+def _place(artifact: Artifact, data_dir: Path) -> Text:
+    path = data_dir / artifact.path
+    return Text(str(path), style=f"link {path.as_uri()}")
+
+
+def _indented(part: RenderableType) -> RenderableType:
+    return Padding(part, (0, 0, 0, 2))
+
+
+def project_data(project: Project, states: Sequence[tuple[str, RunState]], data_dir: Path) -> dict[str, Any]:
+    """A project's runs for `--json`."""
+    return {"project": project, "runs": [run_data(state, title, data_dir) for title, state in states]}
+
+
+def project_report(states: Sequence[tuple[str, RunState]], data_dir: Path) -> RenderableType:
+    """A project's runs: one row each, then what failed and why, then warnings."""
+    failures = [part for title, state in states if (part := _named_failure(title, state)) is not None]
+    warnings = dict.fromkeys(warning for _, state in states for warning in state.run.warnings)
+    parts = [
+        summary_table(states, data_dir),
+        Text(f"Artifacts lie below {data_dir}", style="dim"),
+        *failures,
+        Group(*(Text(f"Warning: {warning}", style="yellow") for warning in warnings)) if warnings else None,
+    ]
+    return Group(*(Padding(part, (0, 0, 1, 0)) for part in parts if part is not None))
+
+
+def _named_failure(title: str, state: RunState) -> RenderableType | None:
+    found = failure(state.run, state.steps)
+    return None if found is None else Group(Text.assemble(symbol(state.run.status), " ", (title, "bold")), found)
+
+
+def summary_table(states: Iterable[tuple[str, RunState]], data_dir: Path) -> RenderableType:
+    """Several runs: task, status, seconds, headline, and where the artifacts lie."""
+    rows = [
+        (
+            title,
+            status_text(state.run.status),
+            seconds_text(run_seconds(state.run)),
+            Group(Text(headline(state)), *(_artifact_line(one, data_dir) for one in state.artifacts)),
+        )
+        for title, state in states
+    ]
+    return table(["Task", "!Status", "!>Time", "Result and artifacts"], rows, empty="There was nothing to run.")
+
+
+def _artifact_line(artifact: Artifact, data_dir: Path) -> Text:
+    path = data_dir / artifact.path
+    return Text(artifact.path, style=f"dim link {path.as_uri()}", overflow="fold")
