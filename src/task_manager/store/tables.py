@@ -136,6 +136,7 @@ class WorkflowColumns(TypedColumns):
     function: Named[str | None] = Column(Text)
     result_type: Named[str] = Column(String(32))
     explanation: Named[str] = Column(Text)
+    task_digest: Named[str] = Column(Text)
     created_at: Named[datetime] = Column(UtcTime)
 
 

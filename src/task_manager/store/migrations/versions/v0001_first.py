@@ -143,6 +143,7 @@ def _create_workflows() -> None:
         Column("function", Text, nullable=True),
         Column("result_type", String(32), nullable=False),
         Column("explanation", Text, nullable=False),
+        Column("task_digest", Text, nullable=False),
         Column("created_at", _TIME, nullable=False),
         ForeignKeyConstraint(["project_id"], ["projects.id"], name="fk_workflows_project_id", ondelete="CASCADE"),
         ForeignKeyConstraint(["task_id"], ["tasks.id"], name="fk_workflows_task_id", ondelete="CASCADE"),
