@@ -1,0 +1,200 @@
+"""Sessions, the containers in them, the circuit breaker, and the engine's errors as ours."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import Any
+
+import dagger
+import gql
+import pytest
+from dagger._exceptions import QueryErrorValue
+
+from task_manager.communication import ContainerRecord, ContainerRegistry, ContainerState, DaggerCommunicationManager
+from task_manager.communication.process import SessionProcess
+from task_manager.communication.sessions import EngineKind, choose_engine
+from task_manager.communication.translation import engine_errors, translated
+from task_manager.config import Settings
+from task_manager.errors import (
+    EngineCircuitOpen,
+    EngineError,
+    EngineLost,
+    EngineUnavailable,
+    ImageUnavailable,
+    InvalidConfiguration,
+    RegistryUnreachable,
+    StepFailed,
+    StoreFull,
+    TaskManagerError,
+)
+
+
+def program(folder: Path, source: str) -> tuple[str, str]:
+    """A command line that runs a Python program."""
+    path = folder / "program.py"
+    path.write_text(source)
+    return sys.executable, str(path)
+
+
+async def start(command: tuple[str, ...], timeout: float = 10) -> SessionProcess:
+    return await SessionProcess.start(command, environment={}, timeout=timeout)
+
+
+async def test_a_session_tells_its_address_in_its_first_line_and_ends_with_its_input(tmp_path: Path) -> None:
+    source = 'import sys; print(\'{"port": 4711, "session_token": "t"}\', flush=True); sys.stdin.read()'
+    process = await start(program(tmp_path, source))
+    assert (process.port, process.token, process.alive) == (4711, "t", True)
+    await process.stop()
+    assert not process.alive
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("print('hello')", "not a session's address"),
+        ('print(\'{"port": "x"}\')', "not a session's address"),
+        ("import sys; print('no namespaces here', file=sys.stderr); sys.exit(3)", "code 3: no namespaces here"),
+        ("import time; time.sleep(60)", "said nothing within"),
+    ],
+)
+async def test_a_program_that_is_no_session_is_refused_with_what_it_said(
+    tmp_path: Path, source: str, said: str
+) -> None:
+    with pytest.raises(EngineUnavailable, match=said):
+        await start(program(tmp_path, source), timeout=0.3 if "sleep" in source else 10)
+
+
+async def test_a_program_that_is_not_there_is_named() -> None:
+    with pytest.raises(EngineUnavailable, match="no-such-engine"):
+        await start(("/no-such-engine",))
+
+
+def settings(folder: Path, **changes: object) -> Settings:
+    return Settings.model_validate({"data_dir": folder / "data", **changes})
+
+
+def executable(folder: Path, name: str, script: str) -> None:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+async def test_auto_takes_the_session_that_the_environment_names(tmp_path: Path) -> None:
+    environment = {"DAGGER_SESSION_PORT": "1", "DAGGER_SESSION_TOKEN": "t"}
+    assert (await choose_engine(settings(tmp_path), environment)).kind is EngineKind.SESSION
+
+
+async def test_auto_takes_a_configured_runner_host_before_it_looks_for_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executable(tmp_path, "dagger", "exit 0")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    choice = await choose_engine(settings(tmp_path, runner_host="tcp://engine:1234"), {})
+    assert (choice.kind, choice.runner_host) == (EngineKind.DAGGER, "tcp://engine:1234")
+
+
+@pytest.mark.parametrize(("docker_exit", "kind"), [(0, EngineKind.DAGGER), (1, EngineKind.EMBEDDED)])
+async def test_auto_takes_dagger_only_with_a_container_runtime_that_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, docker_exit: int, kind: EngineKind
+) -> None:
+    executable(tmp_path, "dagger", "exit 0")
+    executable(tmp_path, "docker", f"exit {docker_exit}")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert (await choose_engine(settings(tmp_path), {})).kind is kind
+
+
+async def test_auto_ends_with_the_embedded_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert (await choose_engine(settings(tmp_path), {})).kind is EngineKind.EMBEDDED
+
+
+@pytest.mark.parametrize("wish", [{"engine": "dagger"}, {"runner_host": "tcp://engine:1234"}])
+async def test_a_wish_for_dagger_without_its_program_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wish: dict[str, object]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InvalidConfiguration, match="dagger command line"):
+        await choose_engine(settings(tmp_path, **wish), {})
+
+
+def query_error(message: str, **extensions: Any) -> dagger.QueryError:
+    return dagger.QueryError([QueryErrorValue(message, extensions=extensions)], gql.gql("{ version }"))
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (query_error("x", _type="EXEC_ERROR", cmd=["false"], exitCode=1, stdout="o", stderr="e"), StepFailed),
+        (query_error("cannot reach", _type="REGISTRY_UNREACHABLE", registry="r"), RegistryUnreachable),
+        (query_error("not there", _type="IMAGE_NOT_PULLED"), ImageUnavailable),
+        (query_error('failed to resolve image "x": dial tcp: lookup x: no such host'), RegistryUnreachable),
+        (query_error("failed to resolve image: pull access denied, repository does not exist"), ImageUnavailable),
+        (query_error("write /x: no space left on device"), StoreFull),
+        (query_error("something else"), EngineError),
+        (dagger.TransportError("gone"), EngineLost),
+        (dagger.ClientConnectionError("refused"), EngineLost),
+        (dagger.ProvisionError("no docker"), EngineUnavailable),
+        (ConnectionResetError("reset"), EngineLost),
+        (RuntimeError("odd"), EngineError),
+    ],
+)
+def test_each_error_of_the_sdk_becomes_one_of_the_tree(error: Exception, expected: type[TaskManagerError]) -> None:
+    assert type(translated(error)) is expected
+
+
+def test_a_failed_command_keeps_code_and_output() -> None:
+    error = translated(query_error("x", _type="EXEC_ERROR", cmd=["a"], exitCode=7, stdout="out", stderr="err"))
+    assert error.details == {"command": ["a"], "exit_code": 7, "stdout": "out", "stderr": "err"}
+
+
+def test_the_trace_of_a_real_engines_message_is_left_out() -> None:
+    assert str(translated(query_error("broken [traceparent:00-abc-def-01]"))) == "broken"
+
+
+def test_our_own_errors_pass_through_unchanged() -> None:
+    own = EngineLost("mine")
+    with pytest.raises(EngineLost) as caught, engine_errors():
+        raise own
+    assert caught.value is own
+
+
+def record(name: str, run: str = "run-1", **fields: Any) -> ContainerRecord:
+    return ContainerRecord(id=f"{run}/{name}", run_id=run, step_id=name, image="busybox", **fields)
+
+
+def test_the_registry_lists_containers_by_run_and_state_and_finds_them_by_capability() -> None:
+    registry = ContainerRegistry()
+    first = registry.register(record("a", capabilities=frozenset({"network"})))
+    registry.register(record("b", run="run-2"))
+    running = registry.update("run-1/a", state=ContainerState.RUNNING)
+    assert running == first.evolve(state=ContainerState.RUNNING)
+    assert registry.list(run_id="run-1") == (running,)
+    assert registry.list(state=ContainerState.RUNNING) == (running,)
+    assert registry.find_by_capability("network") == (running,)
+
+
+def test_unregistering_forgets_a_container_and_is_idempotent() -> None:
+    registry = ContainerRegistry()
+    registry.register(record("a"))
+    registry.unregister("run-1/a")
+    registry.unregister("run-1/a")
+    registry.register(record("b"))
+    registry.unregister_run("run-1")
+    assert registry.list() == ()
+
+
+async def test_the_breaker_opens_after_repeated_failures_to_start_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executable(tmp_path, "dagger", "exit 1")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    manager = DaggerCommunicationManager(settings(tmp_path, engine="dagger"), failures_to_open=2, seconds_open=3600)
+    for _ in range(2):
+        with pytest.raises(EngineUnavailable):
+            await manager.initialize()
+    assert await manager.breaker_state() == "opened"
+    with pytest.raises(EngineCircuitOpen, match="held back"):
+        await manager.initialize()
