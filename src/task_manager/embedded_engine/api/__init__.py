@@ -1,0 +1,1 @@
+"""The GraphQL types of the Dagger API, one module per family."""

@@ -1,0 +1,155 @@
+"""The engine's settings: from a file, from the environment, from arguments."""
+
+import difflib
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from task_manager.embedded_engine.errors import ConfigurationError
+
+STATE_DIR_VARIABLE = "TASK_MANAGER_ENGINE_STATE_DIR"
+CONFIG_VARIABLE = "TASK_MANAGER_ENGINE_CONFIG"
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """Everything that can be set.
+
+    Attributes:
+        state_dir: The store's folder.
+        mirrors: Per registry host, base URLs that are asked before the registry itself.
+        insecure: Registry hosts, with port, that speak plain http; loopback ones always may.
+        parallelism: How many commands run at once.
+        connect_timeout: Seconds until a registry counts as unreachable.
+        pull_timeout: Seconds without a byte until a pull counts as broken.
+    """
+
+    state_dir: Path
+    mirrors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    insecure: frozenset[str] = frozenset()
+    parallelism: int = field(default_factory=lambda: os.cpu_count() or 1)
+    connect_timeout: float = 5.0
+    pull_timeout: float = 60.0
+
+
+def load_config(path: str | None, state_dir: str | None, environment: Mapping[str, str]) -> EngineConfig:
+    """Return the settings: arguments count over the environment, that over the file, that over defaults.
+
+    Args:
+        path: A JSON, TOML or YAML file; None for the one that the environment names, if any.
+        state_dir: The store's folder; None for what the environment or the file says.
+        environment: The process's environment.
+
+    Raises:
+        ConfigurationError: The file cannot be read, has an unknown key or a value that cannot be used.
+    """
+    path = path or environment.get(CONFIG_VARIABLE)
+    values = _checked(_read(Path(path)), path) if path else {}
+    chosen = state_dir or environment.get(STATE_DIR_VARIABLE) or values.pop("state_dir", None)
+    values.pop("state_dir", None)
+    folder = Path(chosen).expanduser() if chosen else _default_state_dir()
+    return EngineConfig(folder.absolute(), **values)
+
+
+def _default_state_dir() -> Path:
+    import platformdirs
+
+    return platformdirs.user_cache_path("task-manager-engine")
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = _parsed(path, text)
+    except OSError as error:
+        raise ConfigurationError(f"the configuration {path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigurationError(f"the configuration {path} is not valid: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigurationError(f"the configuration {path} must be a table of settings")
+    return content
+
+
+def _parsed(path: Path, text: str) -> object:
+    if path.suffix == ".json":
+        return json.loads(text)
+    if path.suffix == ".toml":
+        return tomllib.loads(text)
+    import yaml
+
+    try:
+        return yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
+
+
+def _checked(content: Mapping[str, Any], path: str) -> dict[str, Any]:
+    known = [item.name for item in fields(EngineConfig)]
+    values: dict[str, Any] = {}
+    for key, value in content.items():
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, 1)
+            hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known)}"
+            raise ConfigurationError(f"the configuration {path} has the unknown key {key}{hint}")
+        try:
+            values[key] = _CONVERTERS[key](value)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ConfigurationError(f"the configuration {path}: {key} must be {_FORMS[key]}, not {value!r}") from error
+    return values
+
+
+def _mirrors(value: Any) -> Mapping[str, tuple[str, ...]]:
+    return {_text(host): tuple(_url(url) for url in urls) for host, urls in value.items()}
+
+
+def _url(value: object) -> str:
+    text = _text(value)
+    if not text.startswith(("http://", "https://")):
+        raise ValueError(text)
+    return text
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise TypeError(value)
+    return value
+
+
+def _hosts(value: object) -> frozenset[str]:
+    if not isinstance(value, list):
+        raise TypeError(value)
+    return frozenset(_text(item) for item in value)
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(value)
+    return value
+
+
+def _seconds(value: object) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
+        raise ValueError(value)
+    return float(value)
+
+
+_CONVERTERS = {
+    "state_dir": _text,
+    "mirrors": _mirrors,
+    "insecure": _hosts,
+    "parallelism": _count,
+    "connect_timeout": _seconds,
+    "pull_timeout": _seconds,
+}
+_FORMS = {
+    "state_dir": "a path",
+    "mirrors": "a table of registry host to a list of http(s) URLs",
+    "insecure": "a list of registry hosts",
+    "parallelism": "a whole number from 1 on",
+    "connect_timeout": "a number of seconds above 0",
+    "pull_timeout": "a number of seconds above 0",
+}

@@ -1,0 +1,253 @@
+"""Running a described command in a sandbox and keeping what it leaves."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+from task_manager.embedded_engine import model
+from task_manager.embedded_engine.caches import CacheVolumes
+from task_manager.embedded_engine.errors import ApiError, ExecError
+from task_manager.embedded_engine.sandbox.launcher import Ended, Launcher, SandboxError
+from task_manager.embedded_engine.sandbox.spec import MountSpec, OverlaySpec, SandboxSpec
+from task_manager.embedded_engine.scrubbing import Scrubber
+from task_manager.embedded_engine.snapshots import Snapshot, Threads, top_layer, with_layer
+from task_manager.embedded_engine.store.layers import LayerStore, Record, Workspace, is_storage_failure, storage_error
+from task_manager.embedded_engine.toolchain import HostToolchain
+
+# A real engine takes codes that a signal gives as failures whatever is expected.
+_ORDINARY_FAILURES = frozenset({*range(1, 128), *range(192, 256)})
+_EXPECTED = {"SUCCESS": frozenset({0}), "FAILURE": _ORDINARY_FAILURES, "ANY": _ORDINARY_FAILURES | {0}}
+# How much of a stream an error shows; the last bytes count.
+_SHOWN_BYTES = 100 * 1024
+
+
+@dataclass(frozen=True)
+class Executed:
+    """A command's stored result."""
+
+    record: Record
+    folder: Path
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code."""
+        return int(self.record.data["exit_code"])
+
+    def output(self, index: int) -> Snapshot:
+        """Return the tree that it left in its root (0) or in its writable mount number `index`."""
+        return Snapshot.recorded(self.record.data["outputs"][index])
+
+    def stream(self, name: str) -> str:
+        """Return captured output: `stdout`, `stderr` or `combined`."""
+        return (self.folder / name).read_bytes().decode("utf-8", "replace")
+
+
+class Executor:
+    """Runs commands, a bounded number at a time."""
+
+    def __init__(
+        self,
+        store: LayerStore,
+        launcher: Launcher,
+        threads: Threads,
+        caches: CacheVolumes,
+        toolchain: HostToolchain,
+        parallelism: int,
+    ) -> None:
+        self._store = store
+        self._launcher = launcher
+        self._threads = threads
+        self._caches = caches
+        self._toolchain = toolchain
+        self._slots = asyncio.Semaphore(parallelism)
+
+    async def run(self, execution: model.Execution, root: Snapshot, mounted: Sequence[Snapshot]) -> Executed:
+        """Run a command and store its result.
+
+        Args:
+            execution: The command.
+            root: Its root's snapshot.
+            mounted: The snapshots of its mounts that have a tree, in the order of the mounts.
+
+        Raises:
+            ExecError: It ended otherwise than expected; nothing is stored.
+            ApiError: It cannot run.
+            StorageError: The store is full or failed.
+        """
+        async with AsyncExitStack() as held:
+            caches = [
+                await held.enter_async_context(self._caches.use(mount)) for mount in execution.mounts if mount.cache
+            ]
+            await held.enter_async_context(self._slots)
+            workspace = held.enter_context(self._store.workspace())
+            plan = _Plan(self._store, workspace, execution, root, mounted, caches)
+            spec = self._complete(plan.spec(), root)
+            with _Capture(workspace, execution) as capture:
+                ended = await self._start(spec, execution, capture)
+            self._check(execution, ended, capture)
+            return await self._threads.run(self._keep, execution, plan, ended)
+
+    def _complete(self, spec: SandboxSpec, root: Snapshot) -> SandboxSpec:
+        files = [self._network_file("hosts"), self._network_file("resolv.conf")]
+        if not root.toolchain:
+            return replace(spec, mounts=(*files, *spec.mounts))
+        # The image's environment counts over the toolchain's; of two equal names the last one holds.
+        environment = (*self._toolchain.environment(), *spec.environment)
+        return replace(spec, mounts=(*files, *self._toolchain.mounts(), *spec.mounts), environment=environment)
+
+    def _network_file(self, name: str) -> MountSpec:
+        path = self._store.session_folder / name
+        return MountSpec("bind", f"/etc/{name}", source=str(path), read_only=True, is_file=True)
+
+    async def _start(self, spec: SandboxSpec, execution: model.Execution, capture: "_Capture") -> Ended:
+        try:
+            return await self._launcher.run(spec, execution.stdin.encode(), capture.stdout, capture.stderr)
+        except SandboxError as error:
+            failure = OSError(error.code, str(error))
+            if error.code and is_storage_failure(failure):
+                raise storage_error(self._store.root, failure) from error
+            raise ApiError(f"the command {list(execution.arguments)} cannot be started: {error}") from error
+
+    def _check(self, execution: model.Execution, ended: Ended, capture: "_Capture") -> None:
+        if ended.exit_code in _EXPECTED[execution.expect]:
+            return
+        raise ExecError(execution.arguments, ended.exit_code, capture.shown("stdout"), capture.shown("stderr"))
+
+    def _keep(self, execution: model.Execution, plan: "_Plan", ended: Ended) -> Executed:
+        plan.remove_stubs(ended.created)
+        outputs = [snapshot.plain() for snapshot in plan.outputs(execution.digest)]
+        data = {"outputs": outputs, "exit_code": ended.exit_code}
+        record = self._store.commit(plan.workspace, execution.digest, data)
+        return Executed(record, self._store.entry(execution.digest))
+
+
+class _Plan:
+    """Where each layer of one command goes."""
+
+    def __init__(
+        self,
+        store: LayerStore,
+        workspace: Workspace,
+        execution: model.Execution,
+        root: Snapshot,
+        mounted: Sequence[Snapshot],
+        caches: Sequence[Path],
+    ) -> None:
+        self.workspace = workspace
+        self._store = store
+        self._execution = execution
+        self._written: list[Snapshot] = [root]
+        self._root = self._overlay(root, 0, stub=True)
+        snapshots, folders = iter(mounted), iter(caches)
+        self._mounts = tuple(self._mount(mount, snapshots, folders) for mount in execution.mounts)
+
+    def spec(self) -> SandboxSpec:
+        """Return the sandbox to build."""
+        execution = self._execution
+        secrets = tuple(
+            (name, secret.value.decode("utf-8", "surrogateescape")) for name, secret in execution.secret_environment
+        )
+        points = self.workspace.mount_points()
+        return SandboxSpec(
+            root=self._root,
+            arguments=execution.arguments,
+            environment=(*execution.environment, *execution.volatile_environment, *secrets),
+            working_folder=execution.working_folder,
+            user=execution.user,
+            mounts=self._mounts,
+            mount_points=points,
+            own_network=not execution.network,
+            redirect_stdin=execution.redirect_stdin,
+            redirect_stdout=execution.redirect_stdout,
+            redirect_stderr=execution.redirect_stderr,
+            init=execution.init,
+        )
+
+    def outputs(self, key: str) -> list[Snapshot]:
+        """Return what the command left: its root, then its writable mounts."""
+        return [with_layer(self._store, base, self.workspace, key, index) for index, base in enumerate(self._written)]
+
+    def remove_stubs(self, created: Sequence[str]) -> None:
+        """Remove from the root's layer the empty files and folders that were only made to mount on."""
+        for path in reversed(created):
+            stub = self.workspace.entry / "0" / path.lstrip("/")
+            with suppress(OSError):
+                if stub.is_dir() and not stub.is_symlink():
+                    stub.rmdir()
+                elif stub.is_file() and stub.stat().st_size == 0:
+                    stub.unlink()
+
+    def _overlay(self, base: Snapshot, index: int, *, stub: bool = False) -> OverlaySpec:
+        lowest = self._store.stub if stub else self._store.empty[0]
+        layers = (lowest, *(self._store.layer(name) for name in base.layers))
+        return OverlaySpec(layers, *self.workspace.upper(index, top_layer(self._store, base)))
+
+    def _mount(self, mount: model.Mount, snapshots: Iterator[Snapshot], folders: Iterator[Path]) -> MountSpec:
+        if mount.kind in ("tree", "file"):
+            return self._tree_mount(mount, next(snapshots))
+        if mount.kind == "cache":
+            return MountSpec("bind", mount.target, source=str(next(folders)))
+        if mount.kind == "temporary":
+            return MountSpec("tmpfs", mount.target, size=mount.size)
+        if mount.secret is None:
+            raise ValueError(f"a mount of kind {mount.kind} without content")
+        content = mount.secret.value.decode("latin-1")
+        return MountSpec("content", mount.target, content=content, mode=mount.mode, owner=mount.owner, is_file=True)
+
+    def _tree_mount(self, mount: model.Mount, base: Snapshot) -> MountSpec:
+        if mount.has_output:
+            overlay = self._overlay(base, len(self._written))
+            self._written.append(base)
+        else:
+            overlay = OverlaySpec((*self._store.empty, *(self._store.layer(name) for name in base.layers)))
+        is_file = mount.kind == "file"
+        return MountSpec(
+            "overlay", mount.target, overlay=overlay, subpath=mount.path, read_only=mount.read_only, is_file=is_file
+        )
+
+
+class _Capture:
+    """Takes a command's output to files, secrets masked."""
+
+    def __init__(self, workspace: Workspace, execution: model.Execution) -> None:
+        self._folder = workspace.entry
+        mounted = [mount.secret for mount in execution.mounts if mount.secret is not None]
+        values = [secret.value for secret in (*(secret for _, secret in execution.secret_environment), *mounted)]
+        self._scrubbers = {name: Scrubber(values) for name in ("stdout", "stderr")}
+        self._files: dict[str, BinaryIO] = {}
+        self._opened = ExitStack()
+
+    def __enter__(self) -> "_Capture":
+        for name in ("stdout", "stderr", "combined"):
+            self._files[name] = self._opened.enter_context((self._folder / name).open("wb"))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            for name, scrubber in self._scrubbers.items():
+                self._write(name, scrubber.finish())
+        finally:
+            self._opened.close()
+
+    def stdout(self, data: bytes) -> None:
+        """Take a piece of standard output."""
+        self._write("stdout", self._scrubbers["stdout"].feed(data))
+
+    def stderr(self, data: bytes) -> None:
+        """Take a piece of standard error."""
+        self._write("stderr", self._scrubbers["stderr"].feed(data))
+
+    def shown(self, name: str) -> str:
+        """Return the end of a stream as an error shows it."""
+        data = (self._folder / name).read_bytes()
+        if len(data) >= _SHOWN_BYTES:
+            note = f"[omitting {len(data) - _SHOWN_BYTES} bytes]...".encode()
+            data = note + data[-_SHOWN_BYTES:][len(note) :]
+        return data.decode("utf-8", "replace").strip()
+
+    def _write(self, name: str, data: bytes) -> None:
+        self._files[name].write(data)
+        self._files["combined"].write(data)

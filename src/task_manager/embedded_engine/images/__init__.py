@@ -1,0 +1,1 @@
+"""Images: references, registries, layouts on disk, unpacking."""

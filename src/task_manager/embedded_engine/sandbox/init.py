@@ -1,0 +1,239 @@
+"""Process 1 of a sandbox: builds the file system, starts the command, reaps what is left behind.
+
+It runs as a clone of the launcher. After the root is entered nothing may be imported any more: the interpreter's own files
+are out of reach.
+"""
+
+import errno
+import fcntl
+import json
+import os
+import select
+import signal
+import socket
+import stat
+import struct
+from collections.abc import Mapping
+from typing import NoReturn
+
+from task_manager.embedded_engine import kernel
+from task_manager.embedded_engine.sandbox.filesystem import build_root
+from task_manager.embedded_engine.sandbox.spec import DEFAULT_PATH, SandboxSpec
+from task_manager.embedded_engine.sandbox.users import Identity, UnknownUserError, resolve_identity
+
+# The capabilities that container engines leave a root user by default; capability(7).
+_CAP_CHOWN, _CAP_DAC_OVERRIDE, _CAP_FOWNER, _CAP_FSETID, _CAP_KILL = 0, 1, 3, 4, 5
+_CAP_SETGID, _CAP_SETUID, _CAP_SETPCAP, _CAP_NET_BIND_SERVICE, _CAP_NET_RAW = 6, 7, 8, 10, 13
+_CAP_SYS_CHROOT, _CAP_MKNOD, _CAP_AUDIT_WRITE, _CAP_SETFCAP = 18, 27, 29, 31
+DEFAULT_CAPABILITIES = frozenset(
+    {
+        *(_CAP_CHOWN, _CAP_DAC_OVERRIDE, _CAP_FOWNER, _CAP_FSETID, _CAP_KILL, _CAP_SETGID, _CAP_SETUID, _CAP_SETPCAP),
+        *(_CAP_NET_BIND_SERVICE, _CAP_NET_RAW, _CAP_SYS_CHROOT, _CAP_MKNOD, _CAP_AUDIT_WRITE, _CAP_SETFCAP),
+    }
+)
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
+_FIRST_INHERITED = 3
+_SIGNAL_BASE = 128
+
+
+def run(spec: SandboxSpec, standard: tuple[int, int, int], report: int) -> NoReturn:
+    """Be process 1 of a new sandbox; never returns.
+
+    Args:
+        spec: What to run.
+        standard: The command's standard input, output and error.
+        report: A pipe that takes one JSON object: `created` (paths made for mounts) or `error`.
+    """
+    code = 1
+    try:
+        code = _run(spec, standard, report)
+    except UnknownUserError as error:
+        _tell(report, {"error": str(error)})
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        _tell(report, {"error": f"{error.strerror}{where}", "errno": error.errno})
+    finally:
+        os._exit(code)
+
+
+def _run(spec: SandboxSpec, standard: tuple[int, int, int], report: int) -> int:
+    kernel.die_with_parent()
+    kernel.hide_from_tracing()
+    os.setsid()
+    os.umask(0o022)
+    socket.sethostname(spec.hostname)
+    if spec.own_network:
+        _raise_loopback()
+    root = build_root(spec)
+    identity = resolve_identity(root.descriptor, spec.user)
+    os.fchdir(root.descriptor)
+    kernel.pivot_root_here()
+    _enter_working_folder(spec.working_folder)
+    kernel.restrict_bounding_set(DEFAULT_CAPABILITIES)
+    kernel.forbid_new_privileges()
+    _tell(report, {"created": root.created})
+    streams = _redirected(spec, standard)
+    if not spec.init:
+        _execute(spec, identity, streams.command)
+    child = os.fork()
+    if child == 0:
+        _execute(spec, identity, streams.command)
+    kernel.set_capabilities(frozenset())
+    return _attend(child, streams)
+
+
+def _tell(report: int, message: Mapping[str, object]) -> None:
+    os.write(report, json.dumps(message).encode() + b"\n")
+
+
+def _raise_loopback() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        request = struct.pack("16sh14x", b"lo", 0)
+        flags: int = struct.unpack("16sh14x", fcntl.ioctl(control, _SIOCGIFFLAGS, request))[1]
+        fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | _IFF_UP))
+
+
+def _enter_working_folder(path: str) -> None:
+    try:
+        os.makedirs(path, exist_ok=True)
+        os.chdir(path)
+    except FileExistsError:
+        raise OSError(errno.ENOTDIR, "the working folder is not a folder:", path) from None
+
+
+class _Streams:
+    """The command's standard streams, and the pipes that are copied twice: to the session and to a file."""
+
+    def __init__(self, command: tuple[int, int, int]) -> None:
+        self.command = command
+        # A pipe's reading end, then where its bytes go.
+        self.copies: dict[int, tuple[int, int]] = {}
+
+
+def _redirected(spec: SandboxSpec, standard: tuple[int, int, int]) -> _Streams:
+    source, *sinks = standard
+    if spec.redirect_stdin:
+        source = os.open(spec.redirect_stdin, os.O_RDONLY | os.O_CLOEXEC)
+    streams = _Streams((source, sinks[0], sinks[1]))
+    ends = []
+    for sink, path in zip(sinks, (spec.redirect_stdout, spec.redirect_stderr), strict=True):
+        if not path:
+            ends.append(sink)
+            continue
+        reading, writing = os.pipe()
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        streams.copies[reading] = (sink, file)
+        ends.append(writing)
+    streams.command = (source, ends[0], ends[1])
+    return streams
+
+
+def _attend(child: int, streams: _Streams) -> int:
+    """Copy redirected output, reap every orphan, and return the command's exit code."""
+    kept = {*streams.copies, *(sink for pair in streams.copies.values() for sink in pair)}
+    for descriptor in streams.command:
+        if descriptor not in kept:
+            os.close(descriptor)
+    ended: int | None = None
+    while streams.copies and ended is None:
+        _copy_ready(streams, seconds=0.02)
+        ended = _reaped(child, os.WNOHANG)
+    while ended is None:
+        ended = _reaped(child, 0)
+    while streams.copies and _copy_ready(streams, seconds=0):
+        pass
+    return ended
+
+
+def _reaped(child: int, options: int) -> int | None:
+    process, status = os.waitpid(-1, options)
+    if process != child:
+        return None
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else _SIGNAL_BASE - code
+
+
+def _copy_ready(streams: _Streams, *, seconds: float) -> bool:
+    ready, _, _ = select.select(list(streams.copies), [], [], seconds)
+    for reading in ready:
+        data = os.read(reading, 65536)
+        if not data:
+            del streams.copies[reading]
+        for sink in streams.copies.get(reading, ()):
+            _write_all(sink, data)
+    return bool(ready)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def _execute(spec: SandboxSpec, identity: Identity, streams: tuple[int, int, int]) -> NoReturn:
+    """Become the command; where that fails, say on its standard error what a Go program would, and end with 1."""
+    try:
+        if spec.init:
+            os.setsid()
+        for target, descriptor in enumerate(streams):
+            os.dup2(descriptor, target)
+        os.closerange(_FIRST_INHERITED, os.sysconf("SC_OPEN_MAX"))
+        _become(identity)
+        _default_signals()
+        environment = _environment(spec, identity)
+        program = _find(spec.arguments[0], environment.get("PATH", ""))
+        os.execve(program, list(spec.arguments), environment)
+    except OSError as error:
+        os.write(2, _refusal(spec.arguments[0], error).encode())
+    finally:
+        os._exit(1)
+
+
+def _become(identity: Identity) -> None:
+    try:
+        os.setgroups(list(identity.groups))
+    except PermissionError:
+        # user_namespaces(7): setgroups stays denied where only one id is mapped; then there is no group to give up.
+        pass
+    os.setgid(identity.group)
+    os.setuid(identity.user)
+    if identity.user == 0:
+        kernel.set_capabilities(DEFAULT_CAPABILITIES)
+
+
+def _default_signals() -> None:
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _environment(spec: SandboxSpec, identity: Identity) -> dict[str, str]:
+    environment = {"PATH": DEFAULT_PATH, "HOME": identity.home}
+    environment.update(spec.environment)
+    return environment
+
+
+def _find(program: str, path: str) -> str:
+    """Return the file that a program's name stands for, looked for in `path` unless it has a folder part."""
+    if "/" in program:
+        return program
+    for folder in path.split(":"):
+        candidate = os.path.join(folder or ".", program)
+        if _runnable(candidate):
+            return candidate
+    raise FileNotFoundError(errno.ENOENT, "executable file not found in $PATH", None)
+
+
+def _runnable(path: str) -> bool:
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return stat.S_ISREG(mode) and bool(mode & 0o111)
+
+
+def _refusal(program: str, error: OSError) -> str:
+    if "/" in program:
+        return f"fork/exec {program}: {(error.strerror or '').lower()}\n"
+    if error.strerror == "executable file not found in $PATH":
+        return f'exec: "{program}": executable file not found in $PATH\n'
+    return f"fork/exec {program}: {(error.strerror or '').lower()}\n"

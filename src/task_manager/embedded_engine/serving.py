@@ -1,0 +1,84 @@
+"""The life of a session process: namespaces, launcher, server, end of standard input."""
+
+import asyncio
+import json
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from task_manager.embedded_engine.config import EngineConfig
+from task_manager.embedded_engine.doctor import require_usable
+from task_manager.embedded_engine.sandbox import user_namespace, zygote
+
+# Every level of a query costs the executor several frames.
+_RECURSION_LIMIT = 50_000
+
+
+def serve(config: EngineConfig, workdir: str | None) -> int:
+    """Serve the Dagger API until standard input ends; return the exit code.
+
+    Raises:
+        SandboxUnavailableError: The machine forbids or lacks what a sandbox needs.
+        StorageError: The state folder cannot be used.
+    """
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    folder = Path(workdir or Path.cwd()).absolute()
+    require_usable(config.state_dir)
+    # Before anything that starts a thread, and before the heavy imports that sandboxes would inherit.
+    user_namespace.enter(user_namespace.planned_map())
+    _, connection = zygote.start()
+    sys.setrecursionlimit(_RECURSION_LIMIT)
+    asyncio.run(_serve(config, connection, folder))
+    return 0
+
+
+async def _serve(config: EngineConfig, connection: socket.socket, workdir: Path) -> None:
+    from task_manager.embedded_engine.answering import Answerer
+    from task_manager.embedded_engine.sandbox.launcher import Launcher
+    from task_manager.embedded_engine.server import application, listening_socket, server
+    from task_manager.embedded_engine.session import Session
+
+    session = Session(config, Launcher(connection), workdir)
+    await session.open()
+    try:
+        token = secrets.token_urlsafe(32)
+        http = server(application(Answerer(session), token))
+        listener = listening_socket()
+        _announce(listener.getsockname()[1], token)
+        serving = asyncio.ensure_future(http.serve(sockets=[listener]))
+        await _end_wanted()
+        http.should_exit = True
+        await serving
+    finally:
+        await session.close()
+
+
+def _announce(port: int, token: str) -> None:
+    """Print the one line that SDKs read."""
+    sys.stdout.write(json.dumps({"port": port, "session_token": token}) + "\n")
+    sys.stdout.flush()
+
+
+async def _end_wanted() -> None:
+    """Wait for the end of standard input, or for a signal to end."""
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
+
+    def on_input() -> None:
+        if not os.read(0, 4096):
+            loop.remove_reader(0)
+            ended.set()
+
+    try:
+        loop.add_reader(0, on_input)
+    except PermissionError:
+        # A regular file, such as /dev/null redirected: epoll takes none, and its end is there already.
+        return
+    await ended.wait()

@@ -1,0 +1,1 @@
+"""The layer store: content-addressed results on disk."""
