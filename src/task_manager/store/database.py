@@ -4,8 +4,9 @@ import functools
 import json
 import sqlite3
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
@@ -24,6 +25,25 @@ _to_json = functools.partial(json.dumps, allow_nan=False, separators=(",", ":"))
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+@dataclass(frozen=True)
+class Engines:
+    """Two ways into one database.
+
+    Attributes:
+        writer: For transactions that write. On SQLite they say so when they begin: one that had begun as a reader could
+            only fail when somebody else wrote meanwhile.
+        reader: For transactions that only read; each sees one moment.
+    """
+
+    writer: Engine
+    reader: Engine
+
+    def dispose(self) -> None:
+        """Close all connections."""
+        self.writer.dispose()
+        self.reader.dispose()
+
+
 def read_only(operation: F) -> F:
     """Mark an operation that writes nothing, so that it neither waits for writers nor keeps them waiting."""
     setattr(operation, _READS, True)
@@ -35,28 +55,21 @@ def is_read_only(operation: Callable[..., Any]) -> bool:
     return getattr(operation, _READS, False) is True
 
 
-def sqlite_engine(file: Path) -> Engine:
-    """The engine for an SQLite file in WAL mode, with foreign keys, a busy time-out and our own BEGIN."""
-    engine = create_engine(
-        URL.create("sqlite", database=str(file)),
-        connect_args={"timeout": BUSY_SECONDS, "isolation_level": None},
-        pool_size=_POOL_SIZE,
-        max_overflow=-1,
-        json_serializer=_to_json,
+def open_sqlite(file: Path) -> Engines:
+    """The engines for an SQLite file in WAL mode, with foreign keys, a busy time-out and our own BEGIN."""
+    return Engines(
+        _sqlite_engine(file, _prepare_writer, "BEGIN IMMEDIATE"), _sqlite_engine(file, _prepare_reader, "BEGIN")
     )
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
 
 
-def postgresql_engine(url: URL) -> Engine:
-    """The engine for a PostgreSQL database, by psycopg.
+def open_postgresql(url: URL) -> Engines:
+    """The engines for a PostgreSQL database, by psycopg; they share their connections.
 
     Raises:
         InvalidConfiguration: psycopg is not installed.
     """
     try:
-        return create_engine(
+        engine = create_engine(
             url.set(drivername="postgresql+psycopg"),
             connect_args={
                 "connect_timeout": 10,
@@ -73,6 +86,7 @@ def postgresql_engine(url: URL) -> Engine:
             "PostgreSQL needs the package psycopg, which is not installed.",
             remedy="Install task-manager-dagger[postgresql].",
         ) from error
+    return Engines(engine, engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True))
 
 
 def parse_url(text: str) -> URL:
@@ -91,22 +105,29 @@ def parse_url(text: str) -> URL:
     return url
 
 
-def reader(engine: Engine) -> Engine:
-    """The same database and connections, for transactions that only read, each seeing one moment."""
-    if engine.dialect.name == "sqlite":
-        return engine.execution_options(**{_READS: True})
-    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+def _sqlite_engine(file: Path, prepare: Callable[[sqlite3.Connection, object], None], begin: str) -> Engine:
+    engine = create_engine(
+        URL.create("sqlite", database=str(file)),
+        connect_args={"timeout": BUSY_SECONDS, "isolation_level": None},
+        pool_size=_POOL_SIZE,
+        max_overflow=-1,
+        json_serializer=_to_json,
+    )
+    event.listen(engine, "connect", prepare)
+
+    def start(c: Connection) -> None:
+        cast("sqlite3.Connection", c.connection.dbapi_connection).execute(begin)
+
+    event.listen(engine, "begin", start)
+    return engine
 
 
-def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+def _prepare_writer(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA foreign_keys = ON")
     # With a write-ahead log this loses no integrity; a power cut may lose the newest transactions, a crash none.
     connection.execute("PRAGMA synchronous = NORMAL")
 
 
-def _begin_sqlite(c: Connection) -> None:
-    reads = c.get_execution_options().get(_READS, False)
-    c.exec_driver_sql(f"PRAGMA query_only = {'ON' if reads else 'OFF'}")
-    # A writer says so at once: one that had begun as a reader could only fail when somebody else wrote meanwhile.
-    c.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+def _prepare_reader(connection: sqlite3.Connection, _record: object) -> None:
+    connection.execute("PRAGMA query_only = ON")

@@ -1,6 +1,6 @@
 """Records in and out of their tables, the same way for every kind."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
@@ -62,17 +62,18 @@ class RecordTable(Generic[R]):
         self._others = fields - self._times
         self._insert = insert(table)
 
-    def row(self, record: R) -> dict[str, Any]:
-        """The record as values for the table's columns.
+    def row(self, record: R, only: Set[str] | None = None) -> dict[str, Any]:
+        """The record as values for the table's columns, or for some of them.
 
         Raises:
             InvalidInput: A text has a NUL character, which PostgreSQL cannot keep.
         """
-        row: dict[str, Any] = record.model_dump(mode="json", include=self._others)
+        others, times = (self._others, self._times) if only is None else (self._others & only, self._times & only)
+        row: dict[str, Any] = record.model_dump(mode="json", include=others)
         for name, value in row.items():
             if isinstance(value, str) and "\0" in value:
                 raise InvalidInput(f"The {name} of a {self.kind} cannot have a NUL character.")
-        return row | {name: getattr(record, name) for name in self._times}
+        return row | {name: getattr(record, name) for name in times}
 
     def records(self, c: Connection, rows: Sequence[RowMapping]) -> tuple[R, ...]:
         """The records of rows; a kind with fields in another table reads them here."""
@@ -152,7 +153,13 @@ class IdentifiedTable(RecordTable[R]):
 
     def __init__(self, kind: str, model: type[R], table: Table, **order: Any) -> None:
         super().__init__(kind, model, table, **order)
-        self._by_id = select(table).where(table.c.id == bindparam("known_id"))
+        by_id = select(table).where(table.c.id == bindparam("known_id"))
+        # SQLite has one writer at a time and leaves the locks out of the query.
+        self._by_id = {
+            None: by_id,
+            Lock.CHANGE: by_id.with_for_update(key_share=True),
+            Lock.REMOVAL: by_id.with_for_update(),
+        }
 
     def get(self, c: Connection, identifier: str, *, lock: Lock | None = None) -> R:
         """The record of that id.
@@ -165,9 +172,7 @@ class IdentifiedTable(RecordTable[R]):
         Raises:
             NotFound: There is none.
         """
-        # SQLite has one writer at a time and leaves the lock out of the query.
-        query = self._by_id.with_for_update(key_share=lock is Lock.CHANGE) if lock else self._by_id
-        for record in self.all(c, query, {"known_id": identifier}):
+        for record in self.all(c, self._by_id[lock], {"known_id": identifier}):
             return record
         raise self.missing(c, identifier)
 
@@ -213,7 +218,24 @@ class RevisedTable(IdentifiedTable[R]):
             NotFound: The record is not there (any more).
         """
         row = self.row(record)
-        identifier, revision = row.pop("id"), row.pop("revision")
+        return self._compare_and_set(c, record, row.pop("id"), row.pop("revision"), row)
+
+    def change(self, c: Connection, record: R, changes: Mapping[str, Any]) -> R:
+        """Stores some fields of a record that was read, as `update` does.
+
+        Args:
+            c: The transaction.
+            record: The record as it was read.
+            changes: Valid values by field.
+
+        Returns:
+            The record with the changes and its new revision.
+        """
+        changed = record.model_copy(update=dict(changes))
+        row = self.row(changed, only={*changes, "id", "revision"})
+        return self._compare_and_set(c, changed, row.pop("id"), row.pop("revision"), row)
+
+    def _compare_and_set(self, c: Connection, record: R, identifier: str, revision: int, row: Mapping[str, Any]) -> R:
         values = {**row, "revision": revision + 1, "known_id": identifier, "known_revision": revision}
         if c.execute(self._update, values).rowcount == 0:
             raise self.conflict(c, identifier, revision)

@@ -109,7 +109,7 @@ def transition(
         changes["started_at"] = now
     if to.is_terminal:
         changes["finished_at"] = now
-    changed = _runs.update(c, run.model_copy(update=changes))
+    changed = _runs.change(c, run, changes)
     _follow(c, changed)
     events.append(c, _status_event(changed, previous=run.status, actor=actor, time=now))
     return changed
@@ -127,7 +127,7 @@ def warn(c: Connection, run_id: str, reason: Reason, now: datetime) -> WorkflowR
     run = _runs.get(c, run_id, lock=Lock.CHANGE)
     if reason.text in run.warnings:
         return run
-    warned = _runs.update(c, run.model_copy(update={"warnings": (*run.warnings, reason.text), "updated_at": now}))
+    warned = _runs.change(c, run, {"warnings": (*run.warnings, reason.text), "updated_at": now})
     events.append(c, event_of(warned, EventKind.RUN_WARNING, reason=reason, time=now))
     return warned
 

@@ -11,17 +11,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from task_manager.errors import StoreError, StoreUnwritable
 from task_manager.store.database import (
     DATABASE_FILE,
+    Engines,
     is_read_only,
+    open_postgresql,
+    open_sqlite,
     parse_url,
-    postgresql_engine,
-    reader,
-    sqlite_engine,
 )
 from task_manager.store.faults import is_deadlock, translated
 from task_manager.store.upgrade import upgrade
@@ -45,17 +45,16 @@ class Store:
         place: The database, as people know it: a path, or an address without a password.
     """
 
-    def __init__(self, data_dir: Path, place: str, engine: Engine) -> None:
-        """Take an engine whose database is up to date; use `Store.open`."""
+    def __init__(self, data_dir: Path, place: str, engines: Engines) -> None:
+        """Take a database that is up to date; use `Store.open`."""
         self.data_dir = data_dir
         self.place = place
-        self._writer = engine
-        self._reader = reader(engine)
+        self._engines = engines
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="store")
         self._closed = False
         # SQLite has one writer at a time and makes the others poll; inside this process they queue here instead.
         self._turn: contextlib.AbstractContextManager[object] = (
-            threading.Lock() if engine.dialect.name == "sqlite" else contextlib.nullcontext()
+            threading.Lock() if engines.writer.dialect.name == "sqlite" else contextlib.nullcontext()
         )
 
     @classmethod
@@ -75,14 +74,14 @@ class Store:
         """
         data_dir = data_dir.absolute()
         _prepare_folder(data_dir)
-        place, engine = _open_database(data_dir, database_url)
+        place, engines = _open_database(data_dir, database_url)
         try:
             with translated(place):
-                upgrade(engine, place)
+                upgrade(engines, place)
         except BaseException:
-            engine.dispose()
+            engines.dispose()
             raise
-        return cls(data_dir, place, engine)
+        return cls(data_dir, place, engines)
 
     async def run(self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an operation in one transaction, on the store's own threads.
@@ -122,7 +121,7 @@ class Store:
         """Wait for running operations and close all connections; again does nothing."""
         self._closed = True
         self._threads.shutdown()
-        self._writer.dispose()
+        self._engines.dispose()
 
     def __enter__(self) -> "Store":
         return self
@@ -133,10 +132,10 @@ class Store:
     @contextlib.contextmanager
     def _transaction(self, operation: Callable[..., object]) -> Iterator[Connection]:
         if is_read_only(operation):
-            with self._reader.begin() as c:
+            with self._engines.reader.begin() as c:
                 yield c
         else:
-            with self._turn, self._writer.begin() as c:
+            with self._turn, self._engines.writer.begin() as c:
                 yield c
 
     def _check_open(self) -> None:
@@ -157,12 +156,12 @@ def _prepare_folder(folder: Path) -> None:
         )
 
 
-def _open_database(data_dir: Path, database_url: str | None) -> tuple[str, Engine]:
-    """The database's name for people, and its engine; an SQLite file is made for its owner alone."""
+def _open_database(data_dir: Path, database_url: str | None) -> tuple[str, Engines]:
+    """The database's name for people, and its engines; an SQLite file is made for its owner alone."""
     if database_url is not None:
         url = parse_url(database_url)
-        return url.render_as_string(hide_password=True), postgresql_engine(url)
+        return url.render_as_string(hide_password=True), open_postgresql(url)
     file = data_dir / DATABASE_FILE
     with translated(str(file)):
         file.touch(mode=0o600)
-    return str(file), sqlite_engine(file)
+    return str(file), open_sqlite(file)

@@ -3,30 +3,31 @@
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, Engine, func, inspect, select, text
+from sqlalchemy import Connection, func, inspect, select, text
 
 from task_manager.errors import StoreVersionMismatch
 from task_manager.store import migrations
+from task_manager.store.database import Engines
 from task_manager.store.tables import metadata
 
 _UPGRADE_LOCK: Final = 0x7461736B_0001
 """The key of PostgreSQL's advisory lock under which one process upgrades."""
 
 
-def upgrade(engine: Engine, place: str) -> None:
+def upgrade(engines: Engines, place: str) -> None:
     """Bring the database to the newest version; several processes may try at the same time.
 
     Args:
-        engine: A writer's engine.
+        engines: The database.
         place: The database, as people know it.
 
     Raises:
         StoreVersionMismatch: It has a version that this software does not know.
     """
-    with engine.connect() as c:
+    with engines.reader.connect() as c:
         if _version(c, place) == migrations.HEAD:
             return
-    with engine.begin() as c:
+    with engines.writer.begin() as c:
         if c.dialect.name == "postgresql":
             c.execute(select(func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
         # Another process may have upgraded it while this one waited for the lock.
