@@ -1,7 +1,7 @@
 """Whether data is as a test expects, stated by parts.
 
 An expectation is a mapping of places to values: `steps.train.image: python:3.12-slim`. A place is keys joined by dots;
-in a list a part is an index, or the `id` or `name` of the item that is meant. A value that is a mapping again is an
+in a list a part is an index, or what the item's `id`, `name` or `artifact` says. A value that is a mapping again is an
 expectation of its own; a mapping with one key that begins with `$` is a comparison; anything else must be equal.
 """
 
@@ -22,6 +22,7 @@ _COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "$not": lambda actual, other: actual != other,
 }
 _MISSING: Final = object()
+_NAMES: Final = ("id", "name", "artifact")
 
 
 def differences(expected: object, actual: object, place: str = "") -> Iterator[str]:
@@ -61,7 +62,7 @@ def _child(actual: object, part: str) -> object:
         return _MISSING
     if part.isdecimal():
         return actual[int(part)] if int(part) < len(actual) else _MISSING
-    named = (item for item in actual if isinstance(item, Mapping) and part in (item.get("id"), item.get("name")))
+    named = (item for item in actual if isinstance(item, Mapping) and part in map(item.get, _NAMES))
     return next(named, _MISSING)
 
 
@@ -69,13 +70,8 @@ def _known(actual: object) -> str:
     if isinstance(actual, Mapping) and actual:
         return f", only {', '.join(map(str, actual))}"
     if isinstance(actual, list) and actual:
-        names = [str(item.get("id", item.get("name", index))) for index, item in enumerate(actual) if _is_named(item)]
-        return f", only {', '.join(names)}" if names else f", only {len(actual)} items"
+        return f", only {len(actual)} items"
     return ""
-
-
-def _is_named(item: object) -> bool:
-    return isinstance(item, Mapping)
 
 
 def _compared(name: str, operand: object, actual: object, place: str) -> Iterator[str]:

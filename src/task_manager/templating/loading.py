@@ -55,12 +55,12 @@ def load_template(file: Path, root: Path | None = None) -> WorkflowTemplate:
 
     Args:
         file: YAML or JSON.
-        root: The folder that the template's scripts and fixtures must lie in; by default the file's own folder.
+        root: As for `examine`.
 
     Raises:
         InvalidTemplate: `details["problems"]` has every problem: file, line, reason.
     """
-    examined = examine(file, root or file.parent)
+    examined = examine(file, root)
     if examined.template is not None and not examined.problems:
         return examined.template
     raise InvalidTemplate(
@@ -71,13 +71,16 @@ def load_template(file: Path, root: Path | None = None) -> WorkflowTemplate:
     )
 
 
-def examine(file: Path, root: Path) -> Examined:
+def examine(file: Path, root: Path | None = None) -> Examined:
     """Read a template's file and check everything that can be checked without parameters.
 
     Args:
         file: YAML or JSON.
-        root: The folder that its scripts and fixtures must lie in.
+        root: The folder of templates, which its scripts and fixtures must lie in; by default the file's folder, and for
+            a `template.yaml` the folder around that.
     """
+    if root is None:
+        root = file.absolute().parent.parent if _has_own_folder(file) else file.absolute().parent
     try:
         document = read_document(file, InvalidTemplate)
     except InvalidTemplate as error:
@@ -210,7 +213,7 @@ class _Examination:
 
     def _tests_beside(self) -> tuple[TemplateTest, ...]:
         file = self._file.parent / "tests.yaml"
-        if self._file.stem != "template" or not file.is_file():
+        if not _has_own_folder(self._file) or not file.is_file():
             return ()
         try:
             content = self._content(_TestsFile, read_document(file, InvalidTemplate), file)
@@ -238,6 +241,10 @@ class _Examination:
             return
         for below, reason in _definition_findings(template, rendered):
             self._report(("definition", *_origin(below, renderer.origins)), f"definition: {reason}")
+
+
+def _has_own_folder(file: Path) -> bool:
+    return file.stem == "template"
 
 
 def _origin(path: Place, origins: Mapping[Place, Place]) -> Place:
