@@ -36,8 +36,8 @@ def _parser() -> argparse.ArgumentParser:
         "session",
         help="serve the Dagger API until standard input ends",
         allow_abbrev=False,
-        description="Serve the Dagger API on loopback. The first line of output is JSON with port and session_token; the session "
-        "ends with standard input.",
+        description="Serve the Dagger API on loopback. The first line of output is JSON with port and session_token; "
+        "the session ends with standard input.",
     )
     session.add_argument("--label", action="append", default=[], metavar="KEY:VALUE", help="noted in the log")
     session.add_argument(

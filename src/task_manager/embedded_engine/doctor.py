@@ -61,8 +61,8 @@ def examine(state_dir: Path) -> list[Finding]:
 def _other_system() -> Finding:
     system = {"darwin": "macOS", "win32": "Windows"}.get(sys.platform, sys.platform)
     remedy = (
-        "Use a Dagger engine: install Docker Desktop (or another container runtime) and the dagger CLI; or run inside a Linux "
-        "virtual machine."
+        "Use a Dagger engine: install Docker Desktop (or another container runtime) and the dagger CLI; "
+        "or run inside a Linux virtual machine."
     )
     return Finding("operating system", False, f"{system} has no Linux namespaces", remedy)
 
@@ -87,12 +87,17 @@ def _namespace_cause(failure: OSError) -> tuple[str, str]:
         return _apparmor()
     if failure.errno == errno.ENOSPC:
         return "the limit of user namespaces is reached", "Run: sudo sysctl -w user.max_user_namespaces=15000"
+    return _surroundings_cause(failure)
+
+
+def _surroundings_cause(failure: OSError) -> tuple[str, str]:
     if _in_container():
         return _nested()
     if _seccomp_filtered():
         return (
             "a seccomp filter forbids them",
-            "Start the surrounding service without the filter (systemd: RestrictNamespaces=no, SystemCallFilter=), or use a Dagger engine.",
+            "Start the surrounding service without the filter (systemd: RestrictNamespaces=no, SystemCallFilter=), "
+            "or use a Dagger engine.",
         )
     return f"the kernel refused: {failure.strerror}", "Use a kernel with CONFIG_USER_NS, or a Dagger engine."
 
@@ -123,8 +128,8 @@ def _ids() -> Finding:
     if kind == "subordinate":
         return Finding("ids", True, "subordinate ids of /etc/subuid and /etc/subgid", required=False)
     remedy = (
-        "For containers with several users: install newuidmap and newgidmap (package uidmap or shadow-utils), then run: "
-        "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER"
+        "For containers with several users: install newuidmap and newgidmap (package uidmap or shadow-utils), "
+        "then run: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER"
     )
     return Finding(
         "ids",
@@ -161,14 +166,17 @@ def _in_namespace(state_dir: Path) -> list[Finding]:
     overlay = _in_child(lambda: _try_overlay(state_dir))
     processes = _in_child(_try_processes)
     network = _in_child(_try_network)
+    nested, sysctl = (
+        _nested()[1],
+        "Run: sudo sysctl -w user.max_net_namespaces=15000; in a container, use --privileged.",
+    )
     return [
         _overlay_finding(overlay, state_dir),
-        _finding("process namespaces", processes, "a new /proc can be mounted", "a new /proc cannot be mounted", _nested()[1]),
         _finding(
-            "network namespaces", network, "can be created", "cannot be created",
-            "Run: sudo sysctl -w user.max_net_namespaces=15000; in a container, start it with --privileged.",
+            "process namespaces", processes, "a new /proc can be mounted", "a new /proc cannot be mounted", nested
         ),
-    ]  # fmt: skip
+        _finding("network namespaces", network, "can be created", "cannot be created", sysctl),
+    ]
 
 
 def _finding(name: str, failure: OSError | None, good: str, bad: str, remedy: str) -> Finding:
@@ -183,8 +191,9 @@ def _overlay_finding(failure: OSError | None, state_dir: Path) -> Finding:
     if failure.errno == errno.ENODEV:
         return Finding("overlay file systems", False, "the kernel has none", "Run: sudo modprobe overlay")
     remedy = (
-        "Name a folder on ext4, xfs, btrfs or tmpfs with --state-dir or TASK_MANAGER_ENGINE_STATE_DIR (not on overlay, NFS or "
-        f"eCryptfs); kernels before 5.11 cannot mount overlays without root (this is {platform.release()})."
+        "Name a folder on ext4, xfs, btrfs or tmpfs with --state-dir or TASK_MANAGER_ENGINE_STATE_DIR "
+        "(not on overlay, NFS or eCryptfs); kernels before 5.11 cannot mount overlays without root "
+        f"(this is {platform.release()})."
     )
     return Finding(
         "overlay file systems", False, f"cannot be mounted on {state_dir}: {(failure.strerror or '').lower()}", remedy

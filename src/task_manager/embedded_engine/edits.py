@@ -73,7 +73,7 @@ def _remove_matching(target: TreeRoot, pattern: str) -> None:
     head, last = posixpath.split(pattern.rstrip("/"))
     for folder in _matching_folders(target, head):
         with target.folder(folder) as descriptor:
-            for name in fnmatch.filter(os.listdir(descriptor), last):
+            for name in fnmatch.filter(os.listdir(descriptor), last):  # noqa: PTH208 - a descriptor, not a path
                 remove_at(descriptor, name)
 
 

@@ -53,6 +53,7 @@ class Executor:
         store: LayerStore,
         launcher: Launcher,
         threads: Threads,
+        *,
         caches: CacheVolumes,
         toolchain: HostToolchain,
         parallelism: int,
@@ -83,7 +84,7 @@ class Executor:
             ]
             await held.enter_async_context(self._slots)
             workspace = held.enter_context(self._store.workspace())
-            plan = _Plan(self._store, workspace, execution, root, mounted, caches)
+            plan = _Plan(self._store, workspace, execution, root=root, mounted=mounted, caches=caches)
             spec = self._complete(plan.spec(), root)
             with _Capture(workspace, execution) as capture:
                 ended = await self._start(spec, execution, capture)
@@ -132,6 +133,7 @@ class _Plan:
         store: LayerStore,
         workspace: Workspace,
         execution: model.Execution,
+        *,
         root: Snapshot,
         mounted: Sequence[Snapshot],
         caches: Sequence[Path],

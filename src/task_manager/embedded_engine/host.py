@@ -52,10 +52,6 @@ class HostFiles:
             ApiError: There is no such file, or it cannot be read.
             StorageError: The store is full or failed.
         """
-        if path.is_dir():
-            raise ApiError(f"path {path} is a directory, not a file")
-        if not path.exists():
-            raise ApiError(f"lstat {path}: no such file or directory")
         key = (f"{path}\0file", Filter())
         if not fresh and (seen := self._seen.get(key)) is not None:
             return seen
@@ -81,6 +77,10 @@ class HostFiles:
             os.close(descriptor)
 
     def _file(self, path: Path) -> model.Imported:
+        if path.is_dir():
+            raise ApiError(f"path {path} is a directory, not a file")
+        if not path.exists():
+            raise ApiError(f"lstat {path}: no such file or directory")
         descriptor = _open_folder(path.parent)
         try:
             source = TreeRoot(descriptor)

@@ -1,7 +1,8 @@
 """Linux system calls that the standard library does not offer.
 
 Calls are made with the interpreter lock held (`ctypes.PyDLL`), so that a process cloned by one of them starts with a
-sound interpreter. Numbers: Linux `include/uapi/asm-generic/unistd.h`; those from 424 on are equal on every architecture.
+sound interpreter. Numbers: Linux `include/uapi/asm-generic/unistd.h`; those from 424 on are equal on every
+architecture.
 """
 
 import ctypes
@@ -119,7 +120,7 @@ def unshare(flags: int) -> None:
 
 
 def mount(source: str, target: str, kind: str, flags: int = 0, data: str = "") -> None:
-    """Mount a file system, or change a mount, with mount(2).
+    """Attach a file system, or change how it is attached, by the older system call.
 
     Raises:
         OSError: The kernel refused; its file name is the target.

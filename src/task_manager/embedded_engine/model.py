@@ -1,7 +1,7 @@
 """Immutable descriptions of file system trees and commands, each with a digest.
 
-A description says how something comes to be; nothing runs until an evaluator is asked for it. Equal descriptions have equal
-digests, and a digest is the key of the result in the store.
+A description says how something comes to be; nothing runs until an evaluator is asked for it. Equal descriptions have
+equal digests, and a digest is the key of the result in the store.
 """
 
 import hashlib
@@ -23,7 +23,9 @@ class Described:
     def digest(self) -> str:
         """The description's identity, 64 hexadecimal digits."""
         content = {
-            item.name: _plain(getattr(self, item.name)) for item in fields(cast("Any", self)) if not item.metadata.get("volatile")
+            item.name: _plain(getattr(self, item.name))
+            for item in fields(cast("Any", self))
+            if not item.metadata.get("volatile")
         }
         text = json.dumps([type(self).__name__, content], sort_keys=True, ensure_ascii=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
@@ -154,7 +156,7 @@ class CopyFolder(Action):
     source: Tree
     source_path: str
     path: str
-    filter: Filter = Filter()
+    filter: Filter = field(default_factory=Filter)
     owner: str = ""
     mode: int | None = None
 

@@ -1,7 +1,7 @@
 """Which paths a copy takes: include and exclude patterns as Dockerfiles and .dockerignore have them.
 
-A pattern is matched against the whole path below the copied folder and against every folder above it; `**` stands for any
-number of folders; a pattern that starts with `!` takes back what earlier ones matched.
+A pattern is matched against the whole path below the copied folder and against every folder above it; `**` stands for
+any number of folders; a pattern that starts with `!` takes back what earlier ones matched.
 """
 
 import re
@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from posixpath import normpath
+
+# The longest that fits counts.
+_WILDCARDS = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 
 class PatternError(ValueError):
@@ -41,14 +44,9 @@ def _expression(text: str) -> str:
 
 def _next_part(text: str, position: int) -> tuple[int, str]:
     rest = text[position:]
-    if rest.startswith("**/"):
-        return 3, "(?:.*/)?"
-    if rest.startswith("**"):
-        return 2, ".*"
-    if rest[0] == "*":
-        return 1, "[^/]*"
-    if rest[0] == "?":
-        return 1, "[^/]"
+    for wildcard, expression in _WILDCARDS.items():
+        if rest.startswith(wildcard):
+            return len(wildcard), expression
     if rest[0] == "[" and (end := rest.find("]", 2)) > 0:
         return end + 1, rest[: end + 1].replace("[!", "[^", 1)
     if rest[0] == "\\" and len(rest) > 1:
@@ -105,7 +103,10 @@ def _reaches_below(pattern: str, folder: str) -> bool:
 
 @dataclass(frozen=True)
 class Filter:
-    """What a copy takes: all, or only what `include` matches; never what `exclude` matches or, if told, .gitignore files."""
+    """What a copy takes.
+
+    All, or only what `include` matches; never what `exclude` matches or, if told, what .gitignore files do.
+    """
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()

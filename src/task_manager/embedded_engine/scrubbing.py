@@ -23,7 +23,8 @@ class Scrubber:
         text = self._held + data
         shown: list[bytes] = []
         position = 0
-        # A match that touches the end might be part of a longer one; everything before the last possible start is settled.
+        # A match that touches the end might be part of a longer one; everything before the last possible start is
+        # settled.
         settled = len(text) - self._longest + 1
         while (match := self._expression.search(text, position)) and match.start() < settled:
             shown += (text[position : match.start()], _MASK)

@@ -24,7 +24,8 @@ _LARGEST_REQUEST = 256 << 20
 def listening_socket() -> socket.socket:
     """Return a socket that listens on a free loopback port.
 
-    Its protocol is stated: asyncio sets TCP_NODELAY only on sockets that say they are TCP, and without it every answer waits.
+    Its protocol is stated: asyncio sets TCP_NODELAY only on sockets that say they are TCP, and without it every answer
+    waits.
     """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))

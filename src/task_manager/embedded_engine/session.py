@@ -52,7 +52,14 @@ class Session:
         self._write_network_files()
         self._launcher.attach()
         caches = CacheVolumes(self.store, self.threads)
-        executor = Executor(self.store, self._launcher, self.threads, caches, self.toolchain, self.config.parallelism)
+        executor = Executor(
+            self.store,
+            self._launcher,
+            self.threads,
+            caches=caches,
+            toolchain=self.toolchain,
+            parallelism=self.config.parallelism,
+        )
         self.evaluator = Evaluator(self.store, self.threads, self._views, self.puller, executor)
         caches.attach(self.evaluator)
         self._flushing = asyncio.ensure_future(self._flush_now_and_then())
@@ -74,7 +81,10 @@ class Session:
         return self.workdir / Path(path).expanduser() if path.startswith("~/") else self.workdir / path
 
     def secret_key(self, value: bytes) -> str:
-        """Return what stands for a secret's value in digests: no one without the store's own salt can test guesses on it."""
+        """Return what stands for a secret's value in digests.
+
+        Without the store's own salt nobody can test guesses on it.
+        """
         return hmac.new(self._salt, value, "sha256").hexdigest()
 
     def _secret_salt(self) -> bytes:

@@ -20,7 +20,7 @@ _VIEWS_KEPT = 64
 
 @dataclass(frozen=True)
 class Snapshot:
-    """An evaluated tree: names of layers in the store, lowest first, and whether the host's toolchain lies over them."""
+    """An evaluated tree: its layers' names, lowest first, and whether the host's toolchain lies over them."""
 
     layers: tuple[str, ...] = ()
     toolchain: bool = False

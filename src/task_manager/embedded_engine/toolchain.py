@@ -1,4 +1,4 @@
-"""The host's toolchain as a root file system: its program folders and the running Python, read-only, and nothing else."""
+"""The host's toolchain as a root: its program folders and the running Python, read-only, and nothing else."""
 
 import hashlib
 import os
@@ -113,7 +113,7 @@ def _children(folder: str) -> list[Path]:
 
 def _identity(path: str) -> str:
     try:
-        status = os.stat(path)
+        status = Path(path).stat()
     except OSError:
         return f"{path} absent"
     return f"{path} {status.st_dev} {status.st_ino} {status.st_size} {status.st_mtime_ns}"

@@ -33,7 +33,8 @@ class ApiObject:
     fields: ClassVar[dict[str, Callable[..., Any]]] = {}
 
     def __init_subclass__(cls) -> None:
-        cls.fields = {name: value for name, value in vars(cls).items() if getattr(value, "is_api_field", False)}
+        members = {name: getattr(cls, name) for name in dir(cls)}
+        cls.fields = {name: value for name, value in members.items() if getattr(value, "is_api_field", False)}
 
     def __init__(self, session: "Session") -> None:
         self.session = session
@@ -69,7 +70,8 @@ class ObjectRegistry:
         found = self._objects.get(identifier)
         if found is None:
             raise ApiError(
-                f"no object has the id {identifier[:80]!r} in this session: ids do not outlive the session that gave them"
+                f"no object has the id {identifier[:80]!r} in this session: "
+                "ids do not outlive the session that gave them"
             )
         return found
 

@@ -10,7 +10,8 @@ from urllib.parse import unquote
 
 from task_manager.embedded_engine import model
 from task_manager.embedded_engine.api.container import Container
-from task_manager.embedded_engine.api.files import Directory, File
+from task_manager.embedded_engine.api.directory import Directory
+from task_manager.embedded_engine.api.file import File
 from task_manager.embedded_engine.api.objects import ApiObject, expect, field
 from task_manager.embedded_engine.api.state import ContainerState
 from task_manager.embedded_engine.api.values import CacheVolume, Secret
@@ -28,26 +29,32 @@ class Query(ApiObject):
     type_name = "Query"
 
     def identity(self) -> str:
+        """Return nothing: there is one root."""
         return ""
 
     @field
     def version(self) -> str:
+        """The version of the API."""
         return API_VERSION
 
     @field
     def default_platform(self) -> str:
+        """This machine's platform."""
         return default_platform()
 
     @field
     def container(self, platform: str | None = None) -> Container:
+        """An empty container."""
         return Container(self.session, ContainerState(platform=platform or default_platform()))
 
     @field
     def directory(self) -> Directory:
+        """An empty directory."""
         return Directory(self.session, model.Scratch())
 
     @field
     def file(self, name: str, contents: str, permissions: int | None = 0o644) -> File:
+        """A file of some contents."""
         if posixpath.dirname(name):
             raise ApiError(f'file name "{name}" must not contain a directory')
         data = contents.encode("utf-8", "surrogatepass")
@@ -57,15 +64,18 @@ class Query(ApiObject):
 
     @field
     def host(self) -> "Host":
+        """The machine that the session runs on."""
         return Host(self.session)
 
     @field
     def set_secret(self, name: str, plaintext: str) -> Secret:
+        """A secret of a given value."""
         value = plaintext.encode("utf-8", "surrogatepass")
         return Secret(self.session, model.SecretValue(name, self.session.secret_key(value), value))
 
     @field
     async def secret(self, uri: str, cache_key: str | None = None) -> Secret:
+        """A secret by its address: env://NAME, file://PATH or cmd://COMMAND."""
         value = await self.session.threads.run(_secret_value, uri)
         key = f"named:{cache_key}" if cache_key else self.session.secret_key(value)
         return Secret(self.session, model.SecretValue(uri, key, value), uri)
@@ -74,12 +84,14 @@ class Query(ApiObject):
     def cache_volume(
         self, key: str, source: str | None = None, sharing: str = "SHARED", owner: str = ""
     ) -> CacheVolume:
+        """A cache volume by its key."""
         begun = expect(self.session, source, Directory) if source else None
         tree, path = (begun.tree, begun.path) if begun else (None, "/")
         return CacheVolume(self.session, model.CacheVolumeKey(key, tree, path, owner or ""), sharing or "SHARED")
 
     @field
     def node(self, id: str) -> ApiObject:  # noqa: A002 - the argument's name in the API
+        """Any object by its id."""
         return self.session.objects.load(id)
 
 
@@ -89,6 +101,7 @@ class Host(ApiObject):
     type_name = "Host"
 
     def identity(self) -> str:
+        """Return a constant: there is one host."""
         return "host"
 
     @field
@@ -100,18 +113,21 @@ class Host(ApiObject):
         no_cache: bool = False,
         gitignore: bool = False,
     ) -> Directory:
+        """A folder of the host, as it is now or was when this session first read it."""
         filtered = Filter.of(include, exclude, gitignore=bool(gitignore))
         tree = await self.session.host_files.folder(self._host_path(path), filtered, fresh=bool(no_cache))
         return Directory(self.session, tree)
 
     @field
     async def file(self, path: str, no_cache: bool = False) -> File:
+        """A file of the host, as it is now or was when this session first read it."""
         found = self._host_path(path)
         tree = await self.session.host_files.file(found, fresh=bool(no_cache))
         return File(self.session, tree, f"/{found.name}")
 
     @field
     def find_up(self, name: str, no_cache: bool = False) -> str | None:
+        """The path of the nearest file or folder of a name, from the working folder upwards; null for none."""
         del no_cache
         folder = self.session.workdir
         for candidate in (folder, *folder.parents):

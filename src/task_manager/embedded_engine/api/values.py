@@ -17,18 +17,22 @@ class Secret(ApiObject):
         self._uri = uri
 
     def identity(self) -> str:
+        """Return the digest that stands for the value, and the address."""
         return f"{self.value.digest}:{self._uri}"
 
     @field
     def name(self) -> str:
+        """The name that it was set by, or its address."""
         return self.value.name
 
     @field
     def plaintext(self) -> str:
+        """The value."""
         return self.value.value.decode("utf-8", "replace")
 
     @field
     def uri(self) -> str:
+        """The address that it was taken from."""
         return self._uri
 
 
@@ -43,6 +47,7 @@ class CacheVolume(ApiObject):
         self.sharing = sharing
 
     def identity(self) -> str:
+        """Return the volume's digest and sharing."""
         return f"{self.key.digest}:{self.sharing}"
 
 
@@ -53,6 +58,7 @@ class _Pair(ApiObject):
         self._value = value
 
     def identity(self) -> str:
+        """Return both parts."""
         return f"{self._name}={self._value}"
 
 
@@ -63,10 +69,12 @@ class EnvVariable(_Pair):
 
     @field
     def name(self) -> str:
+        """The variable's name."""
         return self._name
 
     @field
     def value(self) -> str:
+        """The variable's value."""
         return self._value
 
 
@@ -77,10 +85,12 @@ class Label(_Pair):
 
     @field
     def name(self) -> str:
+        """The label's name."""
         return self._name
 
     @field
     def value(self) -> str:
+        """The label's value."""
         return self._value
 
 
@@ -94,20 +104,25 @@ class Port(ApiObject):
         self._exposed = exposed
 
     def identity(self) -> str:
+        """Return the port's digest."""
         return self._exposed.digest
 
     @field
     def port(self) -> int:
+        """The number."""
         return self._exposed.number
 
     @field
     def protocol(self) -> str:
+        """TCP or UDP."""
         return self._exposed.protocol
 
     @field
     def description(self) -> str | None:
+        """What was said about it."""
         return self._exposed.description
 
     @field
     def experimental_skip_healthcheck(self) -> bool:
+        """Whether services do not wait for it."""
         return self._exposed.skip_healthcheck

@@ -191,9 +191,11 @@ class _Verified(io.RawIOBase):
         self._digest = hashlib.sha256()
 
     def readable(self) -> bool:
+        """Return True."""
         return True
 
     def read(self, size: int = -1) -> bytes:
+        """Return bytes of the stream."""
         data = self._stream.read(size)
         self._digest.update(data)
         return data
@@ -205,6 +207,7 @@ class _Verified(io.RawIOBase):
 
     @property
     def digest(self) -> str:
+        """The digest of what was read."""
         return f"sha256:{self._digest.hexdigest()}"
 
 
@@ -232,9 +235,9 @@ def _chosen(index: Manifest, wanted: str, name: str) -> str:
     for item in index.parsed()["manifests"]:
         offered: dict[str, Any] = item.get("platform") or {}
         available.append(f"{offered.get('os', '?')}/{offered.get('architecture', '?')}")
-        if not offered or (offered.get("os"), offered.get("architecture")) == (system, architecture):
-            if not variant or offered.get("variant") in (None, "", variant[0]):
-                return str(item["digest"])
+        same = not offered or (offered.get("os"), offered.get("architecture")) == (system, architecture)
+        if same and (not variant or offered.get("variant") in (None, "", variant[0])):
+            return str(item["digest"])
     raise ImageNotPulledError(name, f"it has no image for {wanted}, only for {', '.join(dict.fromkeys(available))}")
 
 

@@ -226,7 +226,10 @@ def _refusal(response: httpx.Response) -> str:
     except (ValueError, KeyError, TypeError, AttributeError):
         detail = response.reason_phrase
     if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-        return f"access denied ({detail}); sign in with `docker login` or withRegistryAuth, and check that the image exists"
+        return (
+            f"access denied ({detail}); sign in with `docker login` or withRegistryAuth, "
+            "and check that the image exists"
+        )
     if response.status_code == httpx.codes.NOT_FOUND:
         return f"not found ({detail}); check the name and the tag"
     if response.status_code == httpx.codes.TOO_MANY_REQUESTS:

@@ -21,8 +21,8 @@ class BadArchiveError(ValueError):
 def unpack(archive: BinaryIO, target: TreeRoot) -> None:
     """Apply a layer's uncompressed tar archive to a mounted tree.
 
-    Ids that this user namespace does not have stay with the engine's user; device files, which it may not make, are left
-    out.
+    Ids that this user namespace does not have stay with the engine's user; device files, which it may not make, are
+    left out.
 
     Raises:
         BadArchiveError: The archive is broken.
@@ -64,7 +64,7 @@ def _apply(tar: tarfile.TarFile, member: tarfile.TarInfo, path: str, target: Tre
 
 def _empty(target: TreeRoot, path: str) -> None:
     with suppress(FileNotFoundError, NotADirectoryError), target.folder(path) as folder:
-        for name in os.listdir(folder):
+        for name in os.listdir(folder):  # noqa: PTH208 - a descriptor, not a path
             remove_at(folder, name)
 
 

@@ -95,7 +95,7 @@ def build_root(spec: SandboxSpec) -> Root:
     Raises:
         OSError: A mount was refused, or a path is not what it must be.
     """
-    bench, place = os.path.join(spec.mount_points, "part"), os.path.join(spec.mount_points, "root")
+    bench, place = f"{spec.mount_points}/part", f"{spec.mount_points}/root"
     root = Root(mount_overlay(spec.root.layers, spec.root.upper, spec.root.work), bench)
     landing = os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     kernel.move_mount(root.descriptor, landing)
@@ -157,8 +157,8 @@ def _attach_dev(root: Root) -> None:
 
 
 def _attach_sys(root: Root, *, own_network: bool) -> None:
-    # A sysfs can only be mounted by who owns the network namespace; otherwise the host's is shown. Without either, programs
-    # find /sys empty, as in an engine inside another container.
+    # A sysfs can only be mounted by who owns the network namespace; otherwise the host's is shown. Without either,
+    # programs find /sys empty, as in an engine inside another container.
     with suppress(OSError):
         if own_network:
             mounted = kernel.new_mount("sysfs", [], _QUIET | kernel.MOUNT_ATTR_RDONLY)

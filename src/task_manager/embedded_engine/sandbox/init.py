@@ -1,7 +1,7 @@
 """Process 1 of a sandbox: builds the file system, starts the command, reaps what is left behind.
 
-It runs as a clone of the launcher. After the root is entered nothing may be imported any more: the interpreter's own files
-are out of reach.
+It runs as a clone of the launcher. After the root is entered nothing may be imported any more: the interpreter's own
+files are out of reach.
 """
 
 import errno
@@ -14,6 +14,8 @@ import socket
 import stat
 import struct
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import NoReturn
 
 from task_manager.embedded_engine import kernel
@@ -95,7 +97,7 @@ def _raise_loopback() -> None:
 
 def _enter_working_folder(path: str) -> None:
     try:
-        os.makedirs(path, exist_ok=True)
+        Path(path).mkdir(parents=True, exist_ok=True)
         os.chdir(path)
     except FileExistsError:
         raise OSError(errno.ENOTDIR, "the working folder is not a folder:", path) from None
@@ -181,7 +183,7 @@ def _execute(spec: SandboxSpec, identity: Identity, streams: tuple[int, int, int
         _default_signals()
         environment = _environment(spec, identity)
         program = _find(spec.arguments[0], environment.get("PATH", ""))
-        os.execve(program, list(spec.arguments), environment)
+        os.execve(program, list(spec.arguments), environment)  # noqa: S606 - running commands is its purpose
     except OSError as error:
         os.write(2, _refusal(spec.arguments[0], error).encode())
     finally:
@@ -189,11 +191,9 @@ def _execute(spec: SandboxSpec, identity: Identity, streams: tuple[int, int, int
 
 
 def _become(identity: Identity) -> None:
-    try:
+    # user_namespaces(7): setgroups stays denied where only one id is mapped; then there is no group to give up.
+    with suppress(PermissionError):
         os.setgroups(list(identity.groups))
-    except PermissionError:
-        # user_namespaces(7): setgroups stays denied where only one id is mapped; then there is no group to give up.
-        pass
     os.setgid(identity.group)
     os.setuid(identity.user)
     if identity.user == 0:
@@ -217,7 +217,7 @@ def _find(program: str, path: str) -> str:
     if "/" in program:
         return program
     for folder in path.split(":"):
-        candidate = os.path.join(folder or ".", program)
+        candidate = f"{folder or '.'}/{program}"
         if _runnable(candidate):
             return candidate
     raise FileNotFoundError(errno.ENOENT, "executable file not found in $PATH", None)
@@ -225,7 +225,7 @@ def _find(program: str, path: str) -> str:
 
 def _runnable(path: str) -> bool:
     try:
-        mode = os.stat(path).st_mode
+        mode = Path(path).stat().st_mode
     except OSError:
         return False
     return stat.S_ISREG(mode) and bool(mode & 0o111)

@@ -21,8 +21,9 @@ class OverlaySpec:
 class MountSpec:
     """Something to attach at `target`. Exactly one source is set; `kind` says which.
 
-    `overlay`: the folder or file `subpath` of a merged tree. `bind`: a path of the host. `tmpfs`: an empty one of `size`
-    bytes (None: the kernel's default). `content`: a file of its own in memory with `mode`, `owner` and text (as latin-1).
+    `overlay`: the folder or file `subpath` of a merged tree. `bind`: a path of the host. `tmpfs`: an empty one of
+    `size` bytes (None: the kernel's default). `content`: a file of its own in memory with `mode`, `owner` and text (as
+    latin-1).
     """
 
     kind: str

@@ -1,8 +1,9 @@
 """Entering the user namespace that the whole session lives in.
 
-Done once, before any thread starts: user_namespaces(7) lets only a single-threaded process enter one. As root every id of
-the surrounding namespace is mapped to itself; otherwise the subordinate ids of /etc/subuid and /etc/subgid are mapped by
-newuidmap and newgidmap, and where these are missing, only the user's own id, as 0.
+Done once, before any thread starts: user_namespaces(7) lets only a single-threaded process enter one. As root every id
+of
+the surrounding namespace is mapped to itself; otherwise the subordinate ids of /etc/subuid and /etc/subgid are mapped
+by newuidmap and newgidmap, and where these are missing, only the user's own id, as 0.
 """
 
 import os

@@ -1,8 +1,9 @@
 """The launcher: a small process, started before anything heavy is loaded, that clones itself once per command.
 
-It answers on a SEQPACKET socket. A request is JSON, with descriptors beside it: `{"start": n, "flags": f}` with the spec (a
-memory file), the command's standard input, output and error, and a report pipe; or `{"kill": n}`. When a sandbox is gone
-with everything in it, the launcher sends `{"ended": n, "status": s}`, where `s` is a wait status.
+It answers on a SEQPACKET socket. A request is JSON, with descriptors beside it: `{"start": n, "flags": f}` with the
+spec (a
+memory file), the command's standard input, output and error, and a report pipe; or `{"kill": n}`. When a sandbox is
+gone with everything in it, the launcher sends `{"ended": n, "status": s}`, where `s` is a wait status.
 """
 
 import gc

@@ -1,6 +1,7 @@
 """Reads the Dagger API's names and types off the installed Python SDK.
 
-The SDK's generated client carries, per method, the GraphQL field, the arguments' names, types and defaults, and the type
+The SDK's generated client carries, per method, the GraphQL field, the arguments' names, types and defaults, and the
+type
 that comes back. These facts are written to `api.json`, from which the served schema is built. Run after an SDK update:
 
     python -m task_manager.embedded_engine.schema.generate
@@ -101,7 +102,9 @@ class _ClientReader:
             annotation = annotations[
                 next(n.id for n in ast.walk(value) if isinstance(n, ast.Name) and n.id in annotations)
             ]
-            described.append(self._argument(ast.literal_eval(name), annotation, self._default(default[0] if default else None)))
+            described.append(
+                self._argument(ast.literal_eval(name), annotation, self._default(default[0] if default else None))
+            )
         return described
 
     def _argument(self, name: str, annotation: ast.expr | None, default: object) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import os
 import posixpath
 import stat
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -30,8 +30,8 @@ class Digest(Protocol):
 class CopyOptions:
     """How a copy is made.
 
-    `mode` replaces the mode of everything copied, `owner` is its user and group id (None: as in the source, or, where that
-    is not kept, the copying process's), `keep_owner` says whether the source's owner counts.
+    `mode` replaces the mode of everything copied, `owner` is its user and group id (None: as in the source, or, where
+    that is not kept, the copying process's), `keep_owner` says whether the source's owner counts.
     """
 
     filter: Filter = field(default_factory=Filter)
@@ -133,64 +133,53 @@ class _Copier:
         self._options = options
 
     def copy(self, reading: int, target: _Target, below: str, ignored: "_Ignored | None") -> None:
-        for name, path, status in _children(reading, below):
-            takes = self._takes(path, status, ignored)
-            if stat.S_ISDIR(status.st_mode):
-                self._copy_subfolder(reading, target, name, path, status, ignored, takes=takes)
+        for child in _children(reading, below):
+            takes = self._takes(child, ignored)
+            if child.is_folder:
+                if takes or self._looks_into(child.path, ignored):
+                    self._copy_subfolder(reading, target, child, ignored, takes=takes)
             elif takes:
-                self._copy_entry(reading, target.ensure(self._options), name, status)
+                self._copy_entry(reading, target.ensure(self._options), child)
 
     def _copy_subfolder(
-        self,
-        reading: int,
-        target: _Target,
-        name: str,
-        path: str,
-        status: os.stat_result,
-        ignored: "_Ignored | None",
-        *,
-        takes: bool,
+        self, reading: int, target: _Target, child: "_Child", ignored: "_Ignored | None", *, takes: bool
     ) -> None:
-        if not takes and not self._looks_into(path, ignored):
-            return
-        child = _Target(target, name, status)
+        inside = _Target(target, child.name, child.status)
         if takes:
-            child.ensure(self._options)
-        with _subfolder(reading, name) as inner:
-            self.copy(inner, child, path, ignored.entered(inner, path) if ignored else None)
-        child.close(self._options)
+            inside.ensure(self._options)
+        with _subfolder(reading, child.name) as inner:
+            self.copy(inner, inside, child.path, ignored.entered(inner, child.path) if ignored else None)
+        inside.close(self._options)
 
-    def _copy_entry(self, reading: int, writing: int, name: str, status: os.stat_result) -> None:
+    def _copy_entry(self, reading: int, writing: int, child: "_Child") -> None:
+        name, mode = child.name, child.status.st_mode
         with suppress(FileNotFoundError):
             remove_at(writing, name)
-        if stat.S_ISLNK(status.st_mode):
+        if stat.S_ISLNK(mode):
             os.symlink(os.readlink(name, dir_fd=reading), name, dir_fd=writing)
-        elif stat.S_ISREG(status.st_mode):
-            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=reading)
-            try:
-                _write_file(descriptor, status, writing, name)
-            finally:
-                os.close(descriptor)
-        elif stat.S_ISFIFO(status.st_mode):
-            os.mkfifo(name, status.st_mode & _PERMISSIONS, dir_fd=writing)
+        elif stat.S_ISREG(mode):
+            with _opened(reading, name) as descriptor:
+                _write_file(descriptor, child.status, writing, name)
+        elif stat.S_ISFIFO(mode):
+            os.mkfifo(name, mode & _PERMISSIONS, dir_fd=writing)
         else:
             # Sockets and devices mean nothing outside the system that they came from.
             return
-        _apply(writing, name, status, self._options)
+        _apply(writing, name, child.status, self._options)
 
     def digest(self, reading: int, digest: Digest, below: str, ignored: "_Ignored | None") -> None:
-        for name, path, status in _children(reading, below):
-            takes = self._takes(path, status, ignored)
+        for child in _children(reading, below):
+            takes = self._takes(child, ignored)
             if takes:
-                _digest_entry(reading, name, path, status, digest)
-            if stat.S_ISDIR(status.st_mode) and (takes or self._looks_into(path, ignored)):
-                with _subfolder(reading, name) as inner:
-                    self.digest(inner, digest, path, ignored.entered(inner, path) if ignored else None)
+                _digest_entry(reading, child, digest)
+            if child.is_folder and (takes or self._looks_into(child.path, ignored)):
+                with _subfolder(reading, child.name) as inner:
+                    self.digest(inner, digest, child.path, ignored.entered(inner, child.path) if ignored else None)
 
-    def _takes(self, path: str, status: os.stat_result, ignored: "_Ignored | None") -> bool:
-        if ignored is not None and ignored.match(path, is_folder=stat.S_ISDIR(status.st_mode)):
+    def _takes(self, child: "_Child", ignored: "_Ignored | None") -> bool:
+        if ignored is not None and ignored.match(child.path, is_folder=child.is_folder):
             return False
-        return self._options.filter.takes(path)
+        return self._options.filter.takes(child.path)
 
     def _looks_into(self, path: str, ignored: "_Ignored | None") -> bool:
         if ignored is not None and ignored.match(path, is_folder=True):
@@ -230,19 +219,36 @@ class _Ignored:
         return False
 
 
-def _children(folder: int, below: str) -> Iterator[tuple[str, str, os.stat_result]]:
+@dataclass(frozen=True)
+class _Child:
+    """Something in a folder: its name, its path below where the copy starts, its status."""
+
+    name: str
+    path: str
+    status: os.stat_result
+
+    @property
+    def is_folder(self) -> bool:
+        return stat.S_ISDIR(self.status.st_mode)
+
+
+def _children(folder: int, below: str) -> Iterator[_Child]:
     for name in sorted(os.listdir(folder)):
         with suppress(FileNotFoundError):
-            yield name, f"{below}/{name}" if below else name, os.lstat(name, dir_fd=folder)
+            yield _Child(name, f"{below}/{name}" if below else name, os.lstat(name, dir_fd=folder))
 
 
 @contextmanager
-def _subfolder(folder: int, name: str) -> Iterator[int]:
-    descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+def _opened(folder: int, name: str, flags: int = 0) -> Iterator[int]:
+    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | flags, dir_fd=folder)
     try:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _subfolder(folder: int, name: str) -> AbstractContextManager[int]:
+    return _opened(folder, name, os.O_DIRECTORY)
 
 
 def _write_file(reading: int, status: os.stat_result, folder: int, name: str) -> None:
@@ -275,15 +281,14 @@ def _set_times(folder: int, name: str, status: os.stat_result) -> None:
     os.utime(name, ns=times, dir_fd=folder, follow_symlinks=False)
 
 
-def _digest_entry(folder: int, name: str, path: str, status: os.stat_result, digest: Digest) -> None:
-    digest.update(f"{path}\0{status.st_mode:o}\0".encode("utf-8", "surrogateescape"))
+def _digest_entry(folder: int, child: _Child, digest: Digest) -> None:
+    status = child.status
+    digest.update(f"{child.path}\0{status.st_mode:o}\0".encode("utf-8", "surrogateescape"))
     if stat.S_ISLNK(status.st_mode):
-        digest.update(os.readlink(name, dir_fd=folder).encode("utf-8", "surrogateescape"))
+        digest.update(os.readlink(child.name, dir_fd=folder).encode("utf-8", "surrogateescape"))
     elif stat.S_ISREG(status.st_mode):
         digest.update(f"{status.st_size}\0".encode())
-        with ExitStack() as opened:
-            file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-            opened.callback(os.close, file)
+        with _opened(folder, child.name) as file:
             while data := os.read(file, _CHUNK):
                 digest.update(data)
     digest.update(b"\n")

@@ -8,9 +8,10 @@
     stub/                       folders and files that every sandbox mounts on
     tmp/SESSION/                a session's unfinished work; `lock` beside it is held while the session lives
 
-A result is written aside and renamed into place, so it is there whole or not at all, whichever process dies. What a loss of
-power could tear is flushed later, many results at a time: a result of an earlier boot counts only when that boot's flush
-came after it.
+A result is written aside and renamed into place, so it is there whole or not at all, whichever process dies. What a
+loss of
+power could tear is flushed later, many results at a time: a result of an earlier boot counts only when that boot's
+flush came after it.
 """
 
 import errno

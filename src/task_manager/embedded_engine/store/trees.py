@@ -22,7 +22,7 @@ def remove_tree(path: Path) -> None:
 
 @dataclass(frozen=True)
 class Entry:
-    """Something found by a walk: its path below the start, without a leading slash, and its status, links not followed."""
+    """Something found by a walk: its path below the start, and its status, links not followed."""
 
     path: str
     status: os.stat_result
@@ -86,7 +86,7 @@ class TreeRoot:
             OSError: It is not a folder.
         """
         with self.folder(path) as folder:
-            return sorted(os.listdir(folder))
+            return sorted(os.listdir(folder))  # noqa: PTH208 - a descriptor, not a path
 
     def link_target(self, path: str) -> str:
         """Return where the link at `path` points.
@@ -114,7 +114,7 @@ class TreeRoot:
             yield folder, name
 
     def walk(self, path: str = "/") -> Iterator[Entry]:
-        """Yield everything below a folder, a folder before what is in it, names in byte order; links are not followed."""
+        """Yield everything below a folder, each folder before its content, names sorted; links are not followed."""
         yield from _walk(self, path.rstrip("/"), "")
 
     def make_folders(self, path: str, mode: int = 0o755, owner: tuple[int, int] | None = None) -> None:
@@ -143,7 +143,7 @@ class TreeRoot:
                     os.chown(name, *owner, dir_fd=parent)
 
     def remove(self, path: str) -> None:
-        """Remove what is at `path`, itself where it is a link, with everything in it; nothing happens where it is missing."""
+        """Remove what is at `path` with everything in it, a link itself; nothing happens where it is missing."""
         with suppress(FileNotFoundError, NotADirectoryError), self.parent(path) as (folder, name):
             if name in ("", ".", ".."):
                 return
