@@ -130,6 +130,24 @@ async def test_an_output_of_one_step_is_a_file_of_the_next(tmp_path: Path) -> No
     assert engine.calls[-1].files["/in/made.txt"] == "made"
 
 
+async def test_an_output_that_is_not_kept_serves_other_steps_and_stays_in_the_engine(tmp_path: Path) -> None:
+    engine = FakeEngine({("make",): FakeExec(files={"/work/tools/a": "tool"})})
+    output = {"name": "tools", "type": "directory", "path": "tools", "keep": False}
+    source = {"type": "step", "step": "make", "output": "tools", "target": "/t"}
+    outcomes = await bench(tmp_path, engine).run(
+        {"id": "make", "command": ["make"], "outputs": [output]},
+        {"id": "use", "command": ["use"], "sources": [source]},
+    )
+    assert outcomes["make"].outputs == ()
+    assert engine.calls[-1].files["/t/a"] == "tool"
+
+
+async def test_an_output_that_is_not_kept_must_be_there_all_the_same(tmp_path: Path) -> None:
+    output = {"name": "tools", "type": "directory", "path": "tools", "keep": False}
+    outcome = (await bench(tmp_path).run({"id": "make", "command": ["make"], "outputs": [output]}))["make"]
+    assert outcome.status is StepStatus.FAILED
+
+
 async def test_host_files_come_from_the_source_folder(tmp_path: Path) -> None:
     source = tmp_path / "project"
     (source / "sub").mkdir(parents=True)

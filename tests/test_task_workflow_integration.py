@@ -355,6 +355,7 @@ async def test_a_missing_source_folder_fails_the_run_with_its_path(tmp_path: Pat
         assert state.latest is not None
         assert state.latest.run.reason is not None
         assert state.latest.run.reason.code == "source_not_found"
+        assert [step.status for step in state.latest.steps] == [StepStatus.SKIPPED]
 
 
 async def test_equal_steps_run_once_and_both_have_a_record(tmp_path: Path) -> None:

@@ -115,12 +115,13 @@ class OutputType(StrEnum):
 
 
 class Output(_Definition):
-    """Something a step leaves behind; it becomes an artifact of the run."""
+    """Something a step leaves behind, for other steps and, if it is kept, as an artifact of the run."""
 
     name: Identifier
     type: OutputType = OutputType.FILE
     path: ContainerPath | None = Field(None, description="Required, but for `stdout`.")
     optional: bool = Field(False, description="Whether it may be missing.")
+    keep: bool = Field(True, description="Whether it becomes an artifact; what only other steps use need not.")
     media_type: str | None = None
 
 
@@ -141,7 +142,7 @@ class Step(_Definition):
     image: str = Field(min_length=1, description=f"An image reference, or {HOST_TOOLCHAIN}.")
     command: tuple[str, ...] | None = Field(
         None,
-        description="Program and arguments; no shell reads them. Neither command nor script: only files are put together.",
+        description="Program and arguments; no shell reads them. Without command and script only files are gathered.",
     )
     script: Script | None = Field(None, description="Instead of a command.")
     workdir: ContainerPath = Field("/work", description="Where the command starts.")

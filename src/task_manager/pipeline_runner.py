@@ -202,11 +202,11 @@ class _Run:
         step = outcome.step
         failed = outcome.status is not StepStatus.SUCCEEDED
         folder = self._prepared.context.run_folder / step.id
-        exported, missing = await export_outputs(step, container, folder, lenient=failed)
-        if missing is not None:
-            outcome = replace(outcome, status=StepStatus.FAILED, reason=reason_of(missing))
-        self._containers.finished(step, container, frozenset(item.output.name for item in exported))
-        return replace(outcome, outputs=exported)
+        left = await export_outputs(step, container, folder, lenient=failed)
+        if left.missing is not None:
+            outcome = replace(outcome, status=StepStatus.FAILED, reason=reason_of(left.missing))
+        self._containers.finished(step, container, left.there)
+        return replace(outcome, outputs=left.exported)
 
     def _raised(self, step: Step, error: StepFailed) -> StepOutcome:
         code = error.details.get("exit_code")

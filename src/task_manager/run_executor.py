@@ -107,6 +107,7 @@ class RunExecutor:
             log.exception("run_crashed", run_id=run_id)
             text = f"The run met an unexpected error: {type(error).__name__}: {error}"
             status, reason = WorkflowStatus.FAILED, Reason(code="internal_error", text=text)
+        await self._store.run(skip_pending, run_id, now=self._clock())
         return await self._enter(run_id, status, reason)
 
     async def _load(self, run_id: str) -> _Job:
@@ -238,9 +239,19 @@ def end_cancelled(c: Connection, run_id: str, *, now: datetime) -> WorkflowRun:
         return run
     reason = run.reason if run.status is WorkflowStatus.CANCELLING else None
     reason = reason or Reason(code="stopped", text="The process that executed the run ended.")
+    skip_pending(c, run_id, now=now)
     if WorkflowStatus.CANCELLED not in TRANSITIONS[run.status]:
         runs.transition(c, run_id, WorkflowStatus.CANCELLING, reason=reason, now=now)
     return runs.transition(c, run_id, WorkflowStatus.CANCELLED, reason=reason, now=now)
+
+
+def skip_pending(c: Connection, run_id: str, *, now: datetime) -> None:
+    """Write that the steps of a run which have not begun never will."""
+    reason = Reason(code="run_ended", text="Not run, because the run ended before.")
+    for record in steps.of_run(c, run_id):
+        if not record.status.is_terminal:
+            status = StepStatus.SKIPPED if record.started_at is None else StepStatus.CANCELLED
+            steps.change(c, record.evolve(status=status, error=reason.text), reason=reason, now=now)
 
 
 class _Recorder:

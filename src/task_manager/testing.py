@@ -114,6 +114,10 @@ class FakeFile:
         target.write_text(self.text)
         return path
 
+    async def sync(self) -> Self:
+        """It is there."""
+        return self
+
     async def contents(self) -> str:
         """Its text."""
         return self.text
@@ -124,6 +128,10 @@ class FakeDirectory:
     """Files by relative path."""
 
     files: Mapping[str, str]
+
+    async def sync(self) -> Self:
+        """They are there."""
+        return self
 
     async def export(self, path: str) -> str:
         """Write them to the host."""
@@ -242,6 +250,9 @@ class _Missing:
     path: str
 
     async def export(self, path: str) -> str:
+        raise EngineError(f"stat {self.path}: no such file or directory")
+
+    async def sync(self) -> Self:
         raise EngineError(f"stat {self.path}: no such file or directory")
 
 

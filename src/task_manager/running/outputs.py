@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,46 +17,71 @@ if TYPE_CHECKING:
     import dagger
 
 
-async def export_outputs(
-    step: Step, container: dagger.Container, folder: Path, *, lenient: bool
-) -> tuple[tuple[ExportedOutput, ...], OutputInvalid | None]:
+@dataclass(frozen=True)
+class StepOutputs:
+    """What a step left behind.
+
+    Attributes:
+        exported: What was brought to the host.
+        there: The names of all outputs that exist, kept or not.
+        missing: Names the outputs that should exist and do not.
+    """
+
+    exported: tuple[ExportedOutput, ...]
+    there: frozenset[str]
+    missing: OutputInvalid | None
+
+
+async def export_outputs(step: Step, container: dagger.Container, folder: Path, *, lenient: bool) -> StepOutputs:
     """Bring a step's outputs to the host.
 
     Args:
         step: The step that ended.
         container: Its container, after the command.
-        folder: Each output goes to `OUTPUT/` in it, a file under its own name.
+        folder: Each output that is kept goes to `OUTPUT/` in it, a file under its own name.
         lenient: Whether missing outputs are passed over, as after a failed command.
-
-    Returns:
-        What is there, and an error that names the outputs that should be.
     """
     exported: list[ExportedOutput] = []
     missing: list[Output] = []
+    there: set[str] = set()
     for output in step.outputs:
-        path = await _export(step, output, container, folder)
-        if path is not None:
-            exported.append(ExportedOutput(step.id, output, path))
-        elif not (output.optional or lenient):
-            missing.append(output)
-    return tuple(exported), _missing(step, missing) if missing else None
+        if not await _bring(step, output, container, folder, exported):
+            missing += [] if output.optional or lenient else [output]
+        else:
+            there.add(output.name)
+    return StepOutputs(tuple(exported), frozenset(there), _missing(step, missing) if missing else None)
 
 
-async def _export(step: Step, output: Output, container: dagger.Container, folder: Path) -> Path | None:
-    target = folder / output.name
-    with engine_errors():
-        if output.type is OutputType.STDOUT:
-            return _written(target / "stdout.txt", await container.stdout())
-        inside = output_path(step, output)
-        try:
-            with engine_errors():
-                return await _copy(container, output, inside, target)
-        except EngineLost:
-            raise
-        except EngineError as error:
-            if _says_missing(error):
-                return None
-            raise
+async def _bring(
+    step: Step, output: Output, container: dagger.Container, folder: Path, exported: list[ExportedOutput]
+) -> bool:
+    """Export an output that is kept, or see whether it is there; tells whether it is."""
+    try:
+        with engine_errors():
+            path = await _export(step, output, container, folder / output.name)
+    except EngineLost:
+        raise
+    except EngineError as error:
+        if _says_missing(error):
+            return False
+        raise
+    if path is not None:
+        exported.append(ExportedOutput(step.id, output, path))
+    return True
+
+
+async def _export(step: Step, output: Output, container: dagger.Container, target: Path) -> Path | None:
+    if output.type is OutputType.STDOUT:
+        text = await container.stdout()
+        return await asyncio.to_thread(_written, target / "stdout.txt", text) if output.keep else None
+    inside = output_path(step, output)
+    if output.keep:
+        return await _copy(container, output, inside, target)
+    if output.type is OutputType.DIRECTORY:
+        await container.directory(inside).sync()
+    else:
+        await container.file(inside).sync()
+    return None
 
 
 async def _copy(container: dagger.Container, output: Output, inside: str, target: Path) -> Path:
