@@ -32,6 +32,7 @@ PACKAGES: Final = (
     Package("busybox-static", ("busybox",), "the small image that engine tests run"),
     Package("docker-registry", ("docker-registry",), "serves images on loopback, so that pulling is real"),
     Package("mmdebstrap", ("mmdebstrap",), "builds the Python image of the built-in templates"),
+    Package("postgresql", ("pg_ctlcluster",), "the store on PostgreSQL"),
     Package("uidmap", ("newuidmap", "newgidmap"), "user namespaces with more than one user, for an ordinary user"),
 )
 

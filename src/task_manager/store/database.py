@@ -1,6 +1,5 @@
 """Connections to the database: SQLite in a data folder, or a PostgreSQL server."""
 
-import functools
 import json
 import sqlite3
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from typing import Any, Final, TypeVar, cast
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 
-from task_manager.errors import InvalidConfiguration
+from task_manager.errors import InvalidConfiguration, InvalidInput
 from task_manager.store.faults import BUSY_SECONDS
 
 DATABASE_FILE: Final = "task-manager.db"
@@ -19,8 +18,6 @@ POSTGRESQL_SCHEMES: Final = ("postgresql", "postgres", "postgresql+psycopg")
 
 _POOL_SIZE: Final = 8
 _READS: Final = "task_manager_reads"
-
-_to_json = functools.partial(json.dumps, allow_nan=False, separators=(",", ":"))
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -103,6 +100,13 @@ def parse_url(text: str) -> URL:
     if url.drivername not in POSTGRESQL_SCHEMES:
         raise InvalidConfiguration(f"Databases of the kind {url.drivername!r} are not supported.", remedy=remedy)
     return url
+
+
+def _to_json(value: object) -> str:
+    try:
+        return json.dumps(value, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"A value cannot be stored as JSON: {error}.") from error
 
 
 def _sqlite_engine(file: Path, prepare: Callable[[sqlite3.Connection, object], None], begin: str) -> Engine:
