@@ -12,6 +12,8 @@ import typer
 from task_manager.cli.artifact import add_artifact_commands
 from task_manager.cli.command import Config, DataDir, Engine, Images, Json
 from task_manager.cli.config import add_config_commands
+from task_manager.cli.demo import add_demo_command
+from task_manager.cli.engine import add_engine_commands
 from task_manager.cli.exit_codes import ExitCode
 from task_manager.cli.output import Output
 from task_manager.cli.phase import add_phase_commands
@@ -44,7 +46,9 @@ for add_commands in (
     add_run_commands,
     add_result_commands,
     add_artifact_commands,
+    add_engine_commands,
     add_config_commands,
+    add_demo_command,
 ):
     add_commands(app)
 

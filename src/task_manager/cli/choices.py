@@ -25,4 +25,5 @@ RunStatusName = Literal[
     "skipped",
     "lost",
 ]
+BreakageName = Literal["tests", "lint", "data", "build"]
 WorkflowTypeName = Literal["containerized_workflow", "dagger_pipeline"]

@@ -51,9 +51,21 @@ class Output:
 
     def say(self, *renderables: RenderableType) -> None:
         """Print for people on standard output; nothing with `--json`."""
-        if not self.json:
-            for renderable in renderables:
-                self.console.print(renderable, highlight=False, soft_wrap=isinstance(renderable, str | Text))
+        if self.json:
+            return
+        for renderable in renderables:
+            if self.console.is_terminal:
+                self._print(renderable)
+            else:
+                sys.stdout.write(self._unpadded(renderable))
+
+    def _print(self, renderable: RenderableType) -> None:
+        self.console.print(renderable, highlight=False, soft_wrap=isinstance(renderable, str | Text))
+
+    def _unpadded(self, renderable: RenderableType) -> str:
+        with self.console.capture() as capture:
+            self._print(renderable)
+        return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
 
     def note(self, text: str) -> None:
         """Print a remark on standard error; nothing with `--json`."""

@@ -31,7 +31,7 @@ async def show(session: Session, run_id: RunArgument) -> None:
         raise NotFound("result of run", run_id, remedy=f"The run is {state.run.status}.")
     parts = [
         run_heading(state.run, task.title, headline(state)),
-        failure(state.run, state.steps),
+        failure(state.steps),
         problems_text(state.result),
         metrics_table(state.result),
         artifacts_list(state.artifacts, data_dir),

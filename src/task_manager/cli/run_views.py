@@ -14,7 +14,7 @@ from task_manager.cli.live import run_seconds
 from task_manager.cli.output import fields, table
 from task_manager.cli.statuses import label, seconds_text, status_text, symbol
 from task_manager.models import Artifact, Project, StepRecord, WorkflowRun, utc_now
-from task_manager.results.diagnosis import Diagnosis, diagnose
+from task_manager.results.diagnosis import diagnose
 from task_manager.results.wording import number_text, size_text
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def run_report(state: RunState, title: str, data_dir: Path) -> RenderableType:
     """Everything about a run: how it ended, why, its steps, its result, its artifacts."""
     parts = [
         run_heading(state.run, title, headline(state)),
-        failure(state.run, state.steps),
+        failure(state.steps),
         _facts(state.run),
         steps_table(state.steps),
         metrics_table(state.result),
@@ -75,18 +75,11 @@ def headline(state: RunState) -> str:
     return state.run.reason.text if state.run.reason else ""
 
 
-def failure(run: WorkflowRun, steps: Sequence[StepRecord]) -> RenderableType | None:
+def failure(steps: Sequence[StepRecord]) -> RenderableType | None:
     """Which step failed, its exit code and the lines that tell why; None when none did."""
     found = diagnose(steps)
-    if found is not None:
-        return diagnosis_text(found)
-    if run.status in ("failed", "timed_out", "lost") and run.reason:
-        return Text(f"  {run.reason.text}", style="red")
-    return None
-
-
-def diagnosis_text(found: Diagnosis) -> RenderableType:
-    """The step that made a run fail, and why."""
+    if found is None:
+        return None
     ended = f"exit code {found.exit_code}" if found.exit_code is not None else label(found.status)
     name = found.step_id if found.step_name in ("", found.step_id) else f"{found.step_id} ({found.step_name})"
     lines = [Text.assemble("  step ", (name, "bold"), ": ", (ended, "red"))]
@@ -175,7 +168,7 @@ def project_report(states: Sequence[tuple[str, RunState]], data_dir: Path) -> Re
 
 
 def _named_failure(title: str, state: RunState) -> RenderableType | None:
-    found = failure(state.run, state.steps)
+    found = failure(state.steps)
     return None if found is None else Group(Text.assemble(symbol(state.run.status), " ", (title, "bold")), found)
 
 

@@ -264,7 +264,7 @@ def _task_view(state: WorkflowState, needed: Sequence[str]) -> RenderableType:
         parts += [Text(), fields([("Workflow", workflow), ("", state.workflow.id)])]
     if state.latest is not None:
         parts += [Text(), run_heading(state.latest.run, "Latest run", headline(state.latest))]
-        parts += [part for part in [failure(state.latest.run, state.latest.steps)] if part is not None]
+        parts += [part for part in [failure(state.latest.steps)] if part is not None]
     return Group(*parts)
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
 from task_manager.cli.arguments import (
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
     from task_manager.pipeline_converter import ExecutionPlan, Finding
 
 DefinitionArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A definition: YAML, TOML or JSON.")]
+
+_EMPTY: tuple[Any, ...] = (None, "", [], {})
 
 
 def add_workflow_commands(app: typer.Typer) -> None:
@@ -192,7 +193,7 @@ def _workflow_view(workflow: Workflow) -> RenderableType:
                 ("Function", workflow.function),
                 ("Why", workflow.explanation),
                 ("Result", workflow.result_type.value),
-                *((f"  {name}", _value(value)) for name, value in workflow.parameters.items()),
+                *((f"  {name}", _value(value)) for name, value in workflow.parameters.items() if value not in _EMPTY),
             ]
         ),
     ]
@@ -217,8 +218,8 @@ def _steps_view(pipeline: Pipeline) -> RenderableType:
 
 def _plan_view(execution: ExecutionPlan) -> RenderableType:
     rows = [(str(number), ", ".join(layer)) for number, layer in enumerate(execution.layers, start=1)]
-    notes = [Text(note, style="dim") for note in execution.notes]
-    return Group(table(["!>Layer", "Steps, at the same time"], rows, empty=""), Padding(Group(*notes), (1, 0, 0, 0)))
+    notes = [Text(f"\n{note}", style="dim") for note in execution.notes]
+    return Group(table(["!>Layer", "Steps, at the same time"], rows, empty=""), *notes)
 
 
 def _finding_text(finding: Finding) -> Text:
