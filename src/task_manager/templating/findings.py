@@ -45,6 +45,8 @@ def model_findings(error: ValidationError, model: type[BaseModel], data: object)
     schema = model.model_json_schema()
     findings = []
     for detail in error.errors(include_url=False, include_context=False):
+        if detail["type"] == "too_short" and detail["input"]:
+            continue  # a list that is only short because its elements were refused, each with a finding of its own
         path = _data_path(detail["loc"], data)
         message = _message(detail["type"], detail, path, schema)
         findings.append(Finding(path, f"{place_text(path) or 'the file'}: {message}"))

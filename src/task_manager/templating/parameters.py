@@ -136,7 +136,7 @@ def _unknown_names(error: jsonschema.ValidationError, path: Place) -> Iterator[P
         if name not in known:
             near = near_misses(name, known)
             expected = f"no parameter of that name; did you mean {', '.join(near)}?" if near else _known_names(known)
-            yield ParameterFinding(place_text((*path, name)), expected.rstrip("?"), "something")
+            yield ParameterFinding(place_text((*path, name)) or repr(name), expected.rstrip("?"), "something")
 
 
 def _names(value: object) -> list[str]:
@@ -168,7 +168,7 @@ def is_secret(schema: Any, root: Schema) -> bool:
 
 def schema_findings(schema: Schema) -> list[tuple[Place, str]]:
     """What is wrong with a template's `parameters` themselves: places inside of them, and sentences."""
-    meta = Draft202012Validator(Draft202012Validator.META_SCHEMA)
+    meta = Draft202012Validator(Draft202012Validator.META_SCHEMA, format_checker=_FORMATS)
     broken = [(tuple(error.absolute_path), f"{error.message}.") for error in meta.iter_errors(schema)]
     return broken or [*_form_findings(schema), *_reference_findings(schema, schema, ())] or _default_findings(schema)
 
