@@ -1,0 +1,263 @@
+"""Opening the store: where it cannot be, the error says what is wrong with which place, and nothing is changed."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection as SqlConnection
+
+from task_manager.errors import (
+    InvalidConfiguration,
+    StoreError,
+    StoreFull,
+    StoreUnwritable,
+    StoreVersionMismatch,
+)
+from task_manager.models import Project, Task
+from task_manager.store import Store, migrations, projects, tasks
+from task_manager.store.database import DATABASE_FILE
+from task_manager.store.tables import metadata
+from tests.environment.postgresql import PostgresqlServer
+from tests.store.builders import a_task, stored_project, stored_task
+from tests.store.conftest import Database
+
+
+class TestFolder:
+    def test_it_is_made_for_its_owner_alone(self, tmp_path: Path) -> None:
+        folder = tmp_path / "some" / "where"
+        Store.open(folder).close()
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert (folder / DATABASE_FILE).stat().st_mode & 0o077 == 0
+
+    def test_a_relative_one_counts_from_the_current_folder(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        with Store.open(Path("data")) as store:
+            assert store.data_dir == tmp_path / "data"
+
+    @pytest.mark.parametrize("inside", ["", "data"])
+    def test_a_file_in_its_place_is_named(self, tmp_path: Path, inside: str) -> None:
+        file = tmp_path / "file"
+        file.write_text("mine")
+        with pytest.raises(StoreUnwritable, match=str(file)):
+            Store.open(file / inside)
+        assert file.read_text() == "mine"
+
+    def test_one_that_cannot_be_written_is_named(self, unwritable_folder: Path) -> None:
+        with pytest.raises(StoreUnwritable, match=str(unwritable_folder)) as caught:
+            Store.open(unwritable_folder)
+        assert caught.value.remedy
+
+    def test_one_that_cannot_be_made_is_named(self, unwritable_folder: Path) -> None:
+        with pytest.raises(StoreUnwritable, match="data"):
+            Store.open(unwritable_folder / "data")
+
+
+@pytest.fixture
+def unwritable_folder(small_disk: Path) -> Iterator[Path]:
+    """A folder that even root cannot write to."""
+    if os.geteuid() != 0:
+        folder = small_disk / "folder"
+        folder.mkdir(mode=0o500)
+        yield folder
+        return
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    yield small_disk
+
+
+class TestFullDisk:
+    def test_opening_on_one_says_so(self, small_disk: Path) -> None:
+        fill(small_disk)
+        with pytest.raises(StoreFull, match="No space is left") as caught:
+            Store.open(small_disk / "data")
+        assert str(small_disk) in caught.value.message
+
+    def test_what_does_not_fit_is_not_kept_and_nothing_else_is_lost(self, small_disk: Path) -> None:
+        """Once there is space again, work goes on."""
+        with Store.open(small_disk / "data") as store:
+            project = stored_project(store)
+            kept = [stored_task(store, project)]
+            fill(small_disk)
+            with pytest.raises(StoreFull):
+                kept.extend(large_tasks(store, project))
+            assert store.run_sync(tasks.of_project, project.id) == tuple(kept)
+            (small_disk / "filler").unlink()
+            kept.append(stored_task(store, project))
+        with Store.open(small_disk / "data") as store:
+            assert store.run_sync(tasks.of_project, project.id) == tuple(kept)
+
+
+def large_tasks(store: Store, project: Project) -> Iterator[Task]:
+    """Stores more tasks than a small disk can hold."""
+    for _ in range(1000):
+        yield store.run_sync(tasks.insert, a_task(project, description="x" * 100_000))
+
+
+def fill(disk: Path) -> None:
+    """Writes a file until no byte more fits."""
+    with (disk / "filler").open("wb", buffering=0) as filler:
+        for size in (65536, 1):
+            try:
+                while True:
+                    filler.write(b"\0" * size)
+            except OSError:
+                continue
+
+
+class TestFile:
+    def test_one_that_is_no_database_is_named_and_left_alone(self, tmp_path: Path) -> None:
+        file = tmp_path / DATABASE_FILE
+        file.write_text("These are my notes, and they are long enough. " * 30)
+        before = file.read_bytes()
+        with pytest.raises(StoreError, match=f"{file} is not a database") as caught:
+            Store.open(tmp_path)
+        assert caught.value.remedy
+        assert file.read_bytes() == before
+
+    def test_a_damaged_one_is_named(self, tmp_path: Path) -> None:
+        with Store.open(tmp_path) as store:
+            stored_project(store)
+        file = tmp_path / DATABASE_FILE
+        content = file.read_bytes()
+        file.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+        with pytest.raises(StoreError, match=f"{file} is damaged"), Store.open(tmp_path) as store:
+            store.run_sync(projects.list_)
+
+    def test_a_folder_in_its_place_is_named(self, tmp_path: Path) -> None:
+        (tmp_path / DATABASE_FILE).mkdir()
+        with pytest.raises(StoreUnwritable, match=DATABASE_FILE):
+            Store.open(tmp_path)
+
+    def test_tables_of_somebody_else_are_left_alone(self, tmp_path: Path) -> None:
+        with sqlite3.connect(tmp_path / DATABASE_FILE) as connection:
+            connection.execute("CREATE TABLE projects (mine)")
+        connection.close()
+        with pytest.raises(StoreVersionMismatch, match="unknown origin"):
+            Store.open(tmp_path)
+
+
+class TestVersions:
+    def test_what_was_stored_is_there_again(self, database: Database) -> None:
+        with database.open() as store:
+            project = stored_project(store)
+        with database.open() as store:
+            assert store.run_sync(projects.get, project.id) == project
+
+    def test_a_newer_database_is_refused_and_both_versions_are_named(self, database: Database) -> None:
+        with database.open() as store:
+            store.run_sync(set_version, "0999")
+        try:
+            with pytest.raises(StoreVersionMismatch, match="version 0999.* up to " + migrations.HEAD) as caught:
+                database.open()
+            assert "newer" in caught.value.remedy
+        finally:
+            restore_version(database)
+
+    def test_all_migrations_make_what_the_tables_say(self, empty: Database) -> None:
+        with empty.open() as store:
+            assert store.run_sync(differences) == []
+
+    def test_the_head_is_the_newest_script(self) -> None:
+        assert scripts().get_current_head() == migrations.HEAD
+
+    def test_there_is_no_way_back(self) -> None:
+        for script in scripts().walk_revisions():
+            with pytest.raises(StoreError, match="cannot go back") as caught:
+                script.module.downgrade()
+            assert "backup" in caught.value.remedy
+
+
+@pytest.fixture
+def empty(database: Database, request: pytest.FixtureRequest) -> Database:
+    """A database without tables."""
+    if database.url is None:
+        return database
+    server: PostgresqlServer = request.getfixturevalue("postgresql")
+    return Database(database.data_dir, server.url(server.new_database()))
+
+
+def scripts() -> ScriptDirectory:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    return ScriptDirectory.from_config(config)
+
+
+def differences(c: SqlConnection) -> list[object]:
+    """What would have to be changed to make the database equal to the tables."""
+    options = {"version_table": migrations.VERSION_TABLE, "compare_type": True}
+    return list(compare_metadata(MigrationContext.configure(c, opts=options), metadata))
+
+
+def set_version(c: SqlConnection, version: str) -> None:
+    c.exec_driver_sql(f"UPDATE {migrations.VERSION_TABLE} SET version_num = '{version}'")  # noqa: S608
+
+
+def restore_version(database: Database) -> None:
+    """The database on PostgreSQL is used by other tests."""
+    if database.url is not None:
+        with psycopg.connect(database.url) as connection:
+            connection.execute(f"UPDATE {migrations.VERSION_TABLE} SET version_num = '{migrations.HEAD}'")  # noqa: S608
+
+
+class TestAddress:
+    @pytest.mark.parametrize("url", ["mysql://localhost/x", "sqlite:///x.db", "nonsense", "", "postgresql://[::1/x"])
+    def test_what_is_no_postgresql_address_is_refused(self, tmp_path: Path, url: str) -> None:
+        with pytest.raises(InvalidConfiguration) as caught:
+            Store.open(tmp_path, url)
+        assert "postgresql://" in caught.value.remedy
+
+    def test_the_short_scheme_is_accepted(self, postgresql: PostgresqlServer, tmp_path: Path) -> None:
+        url = postgresql.url(postgresql.new_database(), scheme="postgres")
+        with Store.open(tmp_path, url) as store:
+            assert store.run_sync(projects.list_).items == ()
+
+    def test_a_server_that_is_not_there_is_named_without_the_password(self, tmp_path: Path) -> None:
+        with pytest.raises(StoreError, match="cannot be reached") as caught:
+            Store.open(tmp_path, f"postgresql://ada:s3cret@/x?host={tmp_path}")
+        assert "ada" in caught.value.message
+        assert "s3cret" not in caught.value.message
+
+    def test_a_database_that_is_not_there_is_named(self, postgresql: PostgresqlServer, tmp_path: Path) -> None:
+        with pytest.raises(StoreError, match=r'cannot be reached.*"nowhere" does not exist'):
+            Store.open(tmp_path, postgresql.url("nowhere"))
+
+    def test_a_missing_driver_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "psycopg", None)
+        with pytest.raises(InvalidConfiguration, match="psycopg") as caught:
+            Store.open(tmp_path, "postgresql://localhost/x")
+        assert "postgresql]" in caught.value.remedy
+
+    def test_a_user_who_may_only_read_cannot_use_it(
+        self, postgresql: PostgresqlServer, postgresql_database: Database, tmp_path: Path
+    ) -> None:
+        assert postgresql_database.url is not None
+        with psycopg.connect(postgresql_database.url) as connection:
+            connection.execute("CREATE ROLE reader LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
+        url = postgresql_database.url.replace("postgres@", "reader@")
+        with Store.open(tmp_path, url) as store, pytest.raises(StoreUnwritable, match="permission denied"):
+            stored_project(store)
+
+
+def test_opening_an_existing_database_does_not_load_alembic(tmp_path: Path) -> None:
+    """It would cost more than all the rest."""
+    Store.open(tmp_path).close()
+    program = """
+        import sys
+        from pathlib import Path
+        from task_manager.store import Store
+        Store.open(Path(sys.argv[1])).close()
+        print(*sorted({"alembic", "psycopg"} & set(sys.modules)))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program), str(tmp_path)]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip() == ""
