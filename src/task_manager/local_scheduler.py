@@ -10,7 +10,7 @@ import structlog
 
 from task_manager.models import WorkflowRun, utc_now
 from task_manager.run_executor import RunExecutor, end_cancelled
-from task_manager.store import Store, runs
+from task_manager.store import Store, runs, tasks
 from task_manager.workflow_status import Reason, WorkflowStatus
 
 log = structlog.get_logger(__name__)
@@ -63,7 +63,8 @@ class LocalScheduler:
         try:
             blocking = await self._upstream_that_failed(after)
             if blocking is not None:
-                await self._enter(run_id, WorkflowStatus.SKIPPED, _skipped(blocking))
+                title = (await self._store.run(tasks.get, blocking.task_id)).title
+                await self._enter(run_id, WorkflowStatus.SKIPPED, _skipped(blocking, title))
                 return
             await self._queue(run_id)
             async with self._slots:
@@ -93,9 +94,9 @@ class LocalScheduler:
         await self._store.run(runs.transition, run_id, status, reason=reason, now=self._clock())
 
 
-def _skipped(upstream: WorkflowRun) -> Reason:
+def _skipped(upstream: WorkflowRun, title: str) -> Reason:
     return Reason(
         code="upstream_failed",
-        text=f"Not run, because the run {upstream.id} of a task that it depends on is {upstream.status}.",
+        text=f"Not run, because task {title!r}, which it depends on, ended {upstream.status.replace('_', ' ')}.",
         details={"run": upstream.id, "task": upstream.task_id, "status": upstream.status},
     )

@@ -56,7 +56,9 @@ async def demo(
         started = await workflows.execute_workflows_for_project(project.id, skip_cache=skip_cache)
         states = await carry_out(session, application, started)
     data_dir = application.settings.data_dir
-    session.output.show(project_data(project, states, data_dir), Text(), project_report(states, data_dir))
+    session.output.show(
+        project_data(project, states, data_dir), Text(), project_report(states, data_dir, session.output.width)
+    )
     finish([state for _, state in states])
 
 

@@ -105,6 +105,7 @@ class _Lines:
         self._output = output
         self._follower = follower
         self._began: datetime | None = None
+        self._warned: set[str] = set()
 
     def __enter__(self) -> Display:
         return self
@@ -116,9 +117,17 @@ class _Lines:
         for event in events:
             self._began = self._began or event.time
             text = event_text(event)
-            if text:
+            if text and self._is_news(event):
                 elapsed = (event.time - self._began).total_seconds()
                 self._output.say(f"{elapsed:7.1f} s  {self._follower.views[event.run_id].title}: {text}")
+
+    def _is_news(self, event: Event) -> bool:
+        """False for a warning that another run had already, and for a start that its first step tells too."""
+        if event.kind is not EventKind.RUN_WARNING or event.reason is None:
+            return event.status is not WorkflowStatus.RUNNING
+        known = event.reason.text in self._warned
+        self._warned.add(event.reason.text)
+        return not known
 
 
 def event_text(event: Event) -> str:
@@ -141,18 +150,22 @@ def progress_table(views: Sequence[RunView], now: datetime, spinner: RenderableT
         now: The moment.
         spinner: The symbol of what moves.
     """
-    grid = Table.grid(padding=(0, 2, 0, 0), expand=False)
+    grid = Table.grid(padding=(0, 2, 0, 0), expand=True)
     grid.add_column(width=1)
     grid.add_column(no_wrap=True, overflow="ellipsis", max_width=36)
     grid.add_column(no_wrap=True)
     grid.add_column(no_wrap=True, justify="right", min_width=6)
-    grid.add_column(no_wrap=True, overflow="ellipsis", style="dim")
+    grid.add_column(no_wrap=True, overflow="ellipsis", style="dim", ratio=1)
     for view in views:
         status = view.run.status
         sign = spinner if is_moving(status) else symbol(status)
         style = "dim" if status in _NOT_BEGUN else ""
         grid.add_row(
-            sign, Text(view.title, style=style), label(status), seconds_text(run_seconds(view.run, now)), _doing(view)
+            sign,
+            Text(view.title, style=style),
+            label(status),
+            seconds_text(run_seconds(view.run, now)),
+            _doing(view, views),
         )
     return Group(grid, Text(_summary(views, now), style="dim"))
 
@@ -160,13 +173,23 @@ def progress_table(views: Sequence[RunView], now: datetime, spinner: RenderableT
 _NOT_BEGUN = (WorkflowStatus.CREATED, WorkflowStatus.WAITING, WorkflowStatus.QUEUED)
 
 
-def _doing(view: RunView) -> str:
+def _doing(view: RunView, views: Sequence[RunView]) -> str:
+    if view.run.status is WorkflowStatus.WAITING:
+        return _waits_for(view.run, views)
     if view.run.status.is_terminal or view.run.status in _NOT_BEGUN:
         return ""
     running = [step.name for step in view.steps if step.status is StepStatus.RUNNING]
     done = sum(step.status.is_terminal for step in view.steps)
     counted = f"{done}/{len(view.steps)} steps" if len(view.steps) > 1 else ""
     return "  ".join(part for part in (counted, ", ".join(running)) if part)
+
+
+def _waits_for(run: WorkflowRun, views: Sequence[RunView]) -> str:
+    needed = run.reason.details.get("runs") if run.reason else None
+    if not isinstance(needed, list):
+        return ""
+    titles = [view.title for view in views if view.run.id in needed and not view.run.status.is_terminal]
+    return f"after {', '.join(titles)}" if titles else ""
 
 
 def _summary(views: Sequence[RunView], now: datetime) -> str:

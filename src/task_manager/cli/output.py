@@ -38,6 +38,11 @@ class Output:
         """Whether somebody watches standard output in a terminal that can be redrawn."""
         return not self.json and self.console.is_terminal and not self.console.is_dumb_terminal
 
+    @property
+    def width(self) -> int:
+        """Columns of standard output."""
+        return self.console.width
+
     def show(self, data: object, *renderables: RenderableType) -> None:
         """Print a command's result: the data with `--json`, the renderables else."""
         if self.json:

@@ -198,7 +198,9 @@ async def run(
         )
         states = await carry_out(session, application, started)
     data_dir = application.settings.data_dir
-    session.output.show(project_data(found, states, data_dir), Text(), project_report(states, data_dir))
+    session.output.show(
+        project_data(found, states, data_dir), Text(), project_report(states, data_dir, session.output.width)
+    )
     finish([state for _, state in states])
 
 

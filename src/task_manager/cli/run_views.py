@@ -20,6 +20,8 @@ from task_manager.results.wording import number_text, size_text
 if TYPE_CHECKING:
     from task_manager.dagger_integration import RunState
 
+_WIDE = 110
+
 
 def run_data(state: RunState, title: str, data_dir: Path) -> dict[str, Any]:
     """A run with everything that belongs to it, for `--json`."""
@@ -83,7 +85,7 @@ def failure(steps: Sequence[StepRecord]) -> RenderableType | None:
     ended = f"exit code {found.exit_code}" if found.exit_code is not None else label(found.status)
     name = found.step_id if found.step_name in ("", found.step_id) else f"{found.step_id} ({found.step_name})"
     lines = [Text.assemble("  step ", (name, "bold"), ": ", (ended, "red"))]
-    return Group(*lines, *(Text(f"    {line}", overflow="fold") for line in found.lines))
+    return Group(*lines, *(Padding(Text(line, overflow="fold"), (0, 0, 0, 4)) for line in found.lines))
 
 
 def _facts(run: WorkflowRun) -> RenderableType | None:
@@ -154,14 +156,23 @@ def project_data(project: Project, states: Sequence[tuple[str, RunState]], data_
     return {"project": project, "runs": [run_data(state, title, data_dir) for title, state in states]}
 
 
-def project_report(states: Sequence[tuple[str, RunState]], data_dir: Path) -> RenderableType:
-    """A project's runs: one row each, then what failed and why, then warnings."""
+def project_report(states: Sequence[tuple[str, RunState]], data_dir: Path, width: int) -> RenderableType:
+    """A project's runs: one row each, then what failed and why, then warnings.
+
+    Args:
+        states: The runs with their tasks' titles.
+        data_dir: Where the artifacts lie.
+        width: Columns of the screen; where they are few, the artifacts get a table of their own.
+    """
+    narrow = width < _WIDE
     failures = [part for title, state in states if (part := _named_failure(title, state)) is not None]
     warnings = dict.fromkeys(warning for _, state in states for warning in state.run.warnings)
+    engines = dict.fromkeys(state.run.engine for _, state in states if state.run.engine)
     parts = [
-        summary_table(states, data_dir),
-        Text(f"Artifacts lie below {data_dir}", style="dim"),
+        summary_table(states, with_artifacts=not narrow),
         *failures,
+        artifacts_table(states) if narrow else None,
+        Text(f"Artifacts lie below {data_dir}\nEngine: {', '.join(engines) or 'none'}", style="dim"),
         Group(*(Text(f"Warning: {warning}", style="yellow") for warning in warnings)) if warnings else None,
     ]
     return Group(*(Padding(part, (0, 0, 1, 0)) for part in parts if part is not None))
@@ -172,20 +183,28 @@ def _named_failure(title: str, state: RunState) -> RenderableType | None:
     return None if found is None else Group(Text.assemble(symbol(state.run.status), " ", (title, "bold")), found)
 
 
-def summary_table(states: Iterable[tuple[str, RunState]], data_dir: Path) -> RenderableType:
+def summary_table(states: Iterable[tuple[str, RunState]], *, with_artifacts: bool) -> RenderableType:
     """Several runs: task, status, seconds, headline, and where the artifacts lie."""
     rows = [
         (
             title,
             status_text(state.run.status),
             seconds_text(run_seconds(state.run)),
-            Group(Text(headline(state)), *(_artifact_line(one, data_dir) for one in state.artifacts)),
+            Group(Text(headline(state)), *(_artifact_line(one) for one in state.artifacts if with_artifacts)),
         )
         for title, state in states
     ]
-    return table(["Task", "!Status", "!>Time", "Result and artifacts"], rows, empty="There was nothing to run.")
+    last = "Result and artifacts" if with_artifacts else "Result"
+    return table(["Task", "!Status", "!>Time", last], rows, empty="There was nothing to run.")
 
 
-def _artifact_line(artifact: Artifact, data_dir: Path) -> Text:
-    path = data_dir / artifact.path
-    return Text(artifact.path, style=f"dim link {path.as_uri()}", overflow="fold")
+def artifacts_table(states: Iterable[tuple[str, RunState]]) -> RenderableType | None:
+    """Where the artifacts of several runs lie; None when there are none."""
+    rows = [
+        (title, Group(*(_artifact_line(one) for one in state.artifacts))) for title, state in states if state.artifacts
+    ]
+    return table(["Task", "Artifacts"], rows, empty="") if rows else None
+
+
+def _artifact_line(artifact: Artifact) -> Text:
+    return Text(artifact.path, style="dim", overflow="fold")

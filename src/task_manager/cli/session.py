@@ -47,14 +47,18 @@ class Session:
         )
 
     def load_settings(self) -> tuple[Settings, Mapping[str, str]]:
-        """The settings, and where each came from.
+        """The settings, and where each came from; log lines go to standard error from here on.
 
         Raises:
             InvalidConfiguration: A value cannot be used.
         """
+        from task_manager.cli.log_output import configure_logging
         from task_manager.config import load_settings
 
-        return load_settings(self.arguments)
+        settings, origins = load_settings(self.arguments)
+        asked_for = origins["log_level"] != "default"
+        configure_logging("debug" if self.debug else settings.log_level if asked_for else "error")
+        return settings, origins
 
     def settings(self) -> Settings:
         """The settings.
@@ -71,12 +75,8 @@ class Session:
             InvalidConfiguration: A setting cannot be used.
         """
         from task_manager.application import Application
-        from task_manager.cli.log_output import configure_logging
 
-        settings, origins = self.load_settings()
-        asked_for = origins["log_level"] != "default"
-        configure_logging("debug" if self.debug else settings.log_level if asked_for else "error")
-        return Application(settings)
+        return Application(self.settings())
 
     def execute(self, work: Coroutine[Any, Any, None]) -> None:
         """Do a command's work; errors become a message and an exit code.
