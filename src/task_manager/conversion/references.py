@@ -58,8 +58,17 @@ def _sources(
 
 
 def _reports(pipeline: Pipeline, outputs: Mapping[str, Collection[str]], vague: Collection[str]) -> Iterator[Finding]:
+    kept = {(step.id, output.name) for step in pipeline.steps for output in step.outputs if output.keep}
     for position, report in enumerate(pipeline.result.reports):
-        yield from _output_reference(f"result.reports[{position}]", report.step, report.output, outputs, vague)
+        place = f"result.reports[{position}]"
+        yield from _output_reference(place, report.step, report.output, outputs, vague)
+        if report.output in outputs.get(report.step, ()) and (report.step, report.output) not in kept:
+            yield Finding(
+                place=f"{place}.output",
+                code="output_not_kept",
+                message=f"The output {report.output!r} of step {report.step!r} is not kept, so it cannot be read.",
+                remedy="Take `keep: false` out of the output.",
+            )
 
 
 def _output_reference(

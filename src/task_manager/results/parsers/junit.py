@@ -16,7 +16,7 @@ _MAXIMUM_BYTES = 32 * 1024 * 1024
 _MAXIMUM_DEPTH = 64
 _MAXIMUM_FAILURES = 1000
 _MAXIMUM_DETAILS = 4000
-_PLACE = re.compile(r"^(?P<file>[^\s:][^:\n]*):(?P<line>\d+):", re.MULTILINE)
+_PLACE = re.compile(r"^(?![E>] )(?P<file>[^\s:][^:\n]*\.\w{1,8}):(?P<line>\d+):", re.MULTILINE)
 _FRAME = re.compile(r'^\s*File "(?P<file>[^"\n]+)", line (?P<line>\d+)', re.MULTILINE)
 
 
