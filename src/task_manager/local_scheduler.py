@@ -6,14 +6,13 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-import structlog
-
 from task_manager.models import WorkflowRun, utc_now
 from task_manager.run_executor import RunExecutor, end_cancelled
 from task_manager.store import Store, runs, tasks
+from task_manager.structured_log import get_logger
 from task_manager.workflow_status import Reason, WorkflowStatus
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class LocalScheduler:

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-
-import structlog
 
 from task_manager.artifacts import describe_artifact, require_within
 from task_manager.communication import DaggerCommunicationManager
@@ -27,10 +25,11 @@ from task_manager.running.function_step import FUNCTION_STEP, run_function_step
 from task_manager.running.reasons import reason_of
 from task_manager.running.records import RunContext, StepOutcome, pending_records
 from task_manager.store import Connection, Store, artifacts, projects, results, runs, steps, tasks, workflows
+from task_manager.structured_log import get_logger
 from task_manager.task_sources import resolve_task_sources
 from task_manager.workflow_status import TRANSITIONS, Reason, StepStatus, WorkflowStatus
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 RUNS_FOLDER = "runs"
 
@@ -140,7 +139,8 @@ class RunExecutor:
         await observer.record_dropped()
         prepared = await self._runner.prepare(plan, context, observer)
         await self._enter(job.run.id, WorkflowStatus.RUNNING, engine=prepared.session.description)
-        return await self._runner.run(prepared, observer)
+        outcomes = await self._runner.run(prepared, observer)
+        return (*outcomes, *_stood_for(outcomes, plan, pipeline))
 
     async def _run_function(self, job: _Job) -> tuple[StepOutcome, ...]:
         await self._store.run(steps.plan, pending_records(job.run.id, (FUNCTION_STEP,)))
@@ -319,6 +319,19 @@ def _ended(before: StepRecord, outcome: StepOutcome, log_place: str | None) -> S
         stdout_tail=tail(outcome.stdout),
         stderr_tail=tail(outcome.stderr),
         log=log_place,
+    )
+
+
+def _stood_for(outcomes: Sequence[StepOutcome], plan: ExecutionPlan, pipeline: Pipeline) -> tuple[StepOutcome, ...]:
+    """The outcomes of the steps that were merged into others: those others' outcomes, under their own names."""
+    ended = {outcome.step.id: outcome for outcome in outcomes}
+    return tuple(
+        replace(
+            ended[kept],
+            step=pipeline.step(removed),
+            outputs=tuple(replace(exported, step_id=removed) for exported in ended[kept].outputs),
+        )
+        for removed, kept in plan.aliases.items()
     )
 
 

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
-import structlog
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from task_manager.errors import InvalidTransition
+from task_manager.structured_log import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class WorkflowStatus(StrEnum):

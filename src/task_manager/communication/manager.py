@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import structlog
 from purgatory import AsyncCircuitBreakerFactory
 from purgatory.domain.model import OpenedState
 
@@ -15,8 +14,9 @@ from task_manager.communication.sessions import EngineSession, choose_engine, op
 from task_manager.communication.translation import engine_errors
 from task_manager.config import Settings
 from task_manager.errors import EngineCircuitOpen, EngineLost, EngineUnavailable
+from task_manager.structured_log import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _BREAKER = "engine"
 FAILURES_TO_OPEN = 3

@@ -1,0 +1,1 @@
+"""Tests on the embedded engine: real namespaces, real registries, real commands."""

@@ -1,0 +1,140 @@
+"""What happens when registries, disks and engines fail."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from task_manager.config import Settings
+from task_manager.dagger_integration import TaskWorkflowIntegration
+from task_manager.errors import StoreError, StoreFull
+from task_manager.pipeline import HOST_TOOLCHAIN
+from task_manager.store import Store
+from task_manager.task_service import TaskService
+from task_manager.workflow_status import WorkflowStatus
+from tests.environment.processes import processes_with, until
+from tests.integration.conftest import OpenWorkshop, Workshop
+from tests.integration.test_runs_on_the_engine import sh
+
+
+@pytest.mark.parametrize("registry_fixture", ["refused_registry", "black_holed_registry"])
+async def test_a_registry_that_cannot_be_reached_is_replaced_by_the_host_toolchain_in_time(
+    workshop: OpenWorkshop, request: pytest.FixtureRequest, registry_fixture: str
+) -> None:
+    image = f"{request.getfixturevalue(registry_fixture)}/library/busybox:latest"
+    async with workshop(connect_timeout=1) as shop:
+        started = time.monotonic()
+        state = await shop.run_steps(sh("echo here", image=image))
+        assert time.monotonic() - started < 30
+        assert state.run.status is WorkflowStatus.SUCCEEDED
+        assert state.steps[0].image == HOST_TOOLCHAIN
+        assert image in state.run.warnings[0]
+        assert state.result is not None
+        assert state.run.warnings[0] in str(state.result["warnings"])
+        assert state.steps[0].image_digest is not None
+        assert state.steps[0].image_digest.startswith(HOST_TOOLCHAIN)
+
+
+async def test_with_images_pull_an_unreachable_registry_fails_the_run_by_name(
+    workshop: OpenWorkshop, refused_registry: str
+) -> None:
+    async with workshop(images="pull") as shop:
+        state = await shop.run_steps(sh("true", image=f"{refused_registry}/x/y:1"))
+        assert state.run.status is WorkflowStatus.FAILED
+        assert state.run.reason is not None
+        assert state.run.reason.code == "registry_unreachable"
+        assert refused_registry in state.run.reason.text
+
+
+async def test_an_image_that_its_registry_does_not_have_is_never_replaced(
+    workshop: OpenWorkshop, busybox_image: str
+) -> None:
+    async with workshop() as shop:
+        image = busybox_image.replace("busybox", "no-such-image")
+        state = await shop.run_steps(sh("true", image=image))
+        assert state.run.status is WorkflowStatus.FAILED
+        assert state.run.reason is not None
+        assert state.run.reason.code == "image_unavailable"
+        assert "no-such-image" in state.run.reason.text
+
+
+async def test_a_program_that_the_host_lacks_is_named_before_anything_runs(
+    workshop: OpenWorkshop, refused_registry: str
+) -> None:
+    async with workshop() as shop:
+        state = await shop.run_steps({"id": "s", "image": f"{refused_registry}/a:1", "command": ["no-such-program"]})
+        assert state.run.reason is not None
+        assert state.run.reason.code == "missing_programs"
+        assert "no-such-program" in state.run.reason.text
+
+
+async def test_a_killed_engine_fails_the_run_that_it_carried_and_the_next_run_gets_a_new_one(
+    workshop: OpenWorkshop, busybox_image: str
+) -> None:
+    async with workshop() as shop:
+        task = await shop.task("Endless", sh("sleep 86403", image=busybox_image))
+        run = await shop.integration.execute_task_workflow(task.id)
+        await until(lambda: bool(processes_with("86403")))
+        async with shop.integration.communication.guard() as session:
+            assert session.pid is not None
+            os.kill(session.pid, signal.SIGKILL)
+        ended = await shop.integration.wait_for_run(run.id)
+        assert ended.status is WorkflowStatus.FAILED
+        assert ended.reason is not None
+        assert ended.reason.code == "engine_lost"
+        await until(lambda: not processes_with("86403"))
+        again = await shop.run_steps(sh("echo back", image=busybox_image), title="Again")
+        assert again.run.status is WorkflowStatus.SUCCEEDED
+        assert await shop.integration.communication.breaker_state() == "closed"
+
+
+async def test_failing_commands_never_open_the_circuit(workshop: OpenWorkshop, busybox_image: str) -> None:
+    async with workshop() as shop:
+        failing = [sh(f"exit {n}", step=f"s{n}", image=busybox_image) for n in (1, 2, 137, 139)]
+        state = await shop.run_steps(*failing)
+        assert state.run.status is WorkflowStatus.FAILED
+        assert await shop.integration.communication.breaker_state() == "closed"
+
+
+async def test_an_engine_that_will_not_start_fails_the_run_with_its_words(
+    workshop: OpenWorkshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "dagger"
+    program.write_text("#!/bin/sh\necho the daemon is on holiday >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("_EXPERIMENTAL_DAGGER_CLI_BIN", str(program))
+    async with workshop(engine="dagger") as shop:
+        state = await shop.run_steps(sh("true", image="busybox"))
+        assert state.run.status is WorkflowStatus.FAILED
+        assert state.run.reason is not None
+        assert state.run.reason.code == "engine_unavailable"
+        assert "on holiday" in state.run.reason.text
+
+
+async def test_a_full_disk_under_the_engine_fails_the_run_in_words_and_leaves_the_store_usable(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    data = small_disk / "data"
+    settings = Settings.model_validate({"data_dir": data, "engine": "embedded", "images": "host"})
+    fill = "import os\nwith open('big', 'wb') as f:\n    for _ in range(64):\n        f.write(os.urandom(1 << 20))\n"
+    async with TaskWorkflowIntegration(settings=settings) as integration:
+        project = await TaskService(integration.store).create_project("p", source_folder=str(tmp_path))
+        shop = Workshop(integration, project)
+        state = await shop.run_steps({"id": "fill", "image": HOST_TOOLCHAIN, "command": ["python3", "-c", fill]})
+        assert state.run.status is WorkflowStatus.FAILED
+        assert state.run.reason is not None
+        assert "space" in (state.run.reason.text + state.steps[0].stderr_tail).lower()
+        again = await shop.run_steps({"id": "ok", "image": HOST_TOOLCHAIN, "command": ["python3", "-V"]}, title="Again")
+        assert again.run.status is WorkflowStatus.SUCCEEDED
+
+
+def test_a_full_disk_under_the_store_is_said_in_words(small_disk: Path) -> None:
+    room = os.statvfs(small_disk)
+    (small_disk / "filler").write_bytes(b"x" * (room.f_bavail * room.f_frsize - 8192))
+    with pytest.raises(StoreError) as caught:
+        Store.open(small_disk / "data")
+    assert isinstance(caught.value, StoreFull)
