@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from task_manager.conversion.findings import Finding, Severity, errors_of, refuse
+from task_manager.conversion.findings import Finding, Severity, errors_of, refusal, refuse_errors
 from task_manager.conversion.planning import ExecutionPlan, optimise, plan
 from task_manager.conversion.references import task_source_findings
 from task_manager.conversion.rules import Choice, Rule, built_in_rules, choices
-from task_manager.conversion.schema import definition_schema, is_function, read_function
+from task_manager.conversion.schema import is_function, pipeline_schema, read_function
 from task_manager.conversion.validation import parse, validate
 from task_manager.errors import InvalidInput, InvalidParameters, WorkflowTypeConflict
 from task_manager.models import Task, WorkflowType
@@ -123,8 +123,7 @@ class PipelineConverter:
     ) -> Conversion:
         """Turn a task into what is to run.
 
-        The first of these that is given decides: `definition`, `template_id`, the task's own definition, the task's
-        template, the rules.
+        What is given first decides: `definition`, `template_id`, the task's own definition, its template, the rules.
 
         Args:
             task: What is to be done.
@@ -217,7 +216,7 @@ class PipelineConverter:
 
 
 def parse_pipeline(data: object, *, subject: str = "The definition") -> Pipeline:
-    """Read a definition with steps.
+    """Read and check a definition with steps.
 
     Args:
         data: What a file or a task holds, in the schema of `Pipeline`.
@@ -226,26 +225,25 @@ def parse_pipeline(data: object, *, subject: str = "The definition") -> Pipeline
     Raises:
         InvalidPipeline: It has errors; the message lists all of them with their places.
     """
+    return _parsed(data, subject)[0]
+
+
+def _parsed(data: object, subject: str) -> tuple[Pipeline, tuple[Finding, ...]]:
+    """The pipeline and the warnings."""
     pipeline, findings = parse(data)
-    refuse(findings, subject=subject)
-    if pipeline is None:
-        raise AssertionError("a definition without errors is a pipeline")
-    return pipeline
-
-
-def pipeline_schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a definition, for editors."""
-    return definition_schema()
+    if pipeline is None or errors_of(findings):
+        raise refusal(findings, subject=subject)
+    return pipeline, findings
 
 
 def _compile(data: dict[str, JsonValue], subject: str) -> Compiled:
-    if is_function(data):
-        function, findings = read_function(data)
-        refuse(findings, subject=subject)
-        return Compiled(function=function.function if function else None)
-    pipeline, findings = parse(data)
-    refuse(findings, subject=subject)
-    return Compiled(pipeline=pipeline, warnings=findings)
+    if not is_function(data):
+        pipeline, warnings = _parsed(data, subject)
+        return Compiled(pipeline=pipeline, warnings=warnings)
+    function, findings = read_function(data)
+    if function is None:
+        raise refusal(findings, subject=subject)
+    return Compiled(function=function.function)
 
 
 def _fields(compiled: Compiled) -> dict[str, Any]:
@@ -272,7 +270,7 @@ def _check_type(conversion: Conversion, asked: WorkflowType | None) -> None:
 
 def _check_task_sources(conversion: Conversion, task_dependencies: Collection[str] | None) -> None:
     if conversion.pipeline is not None and task_dependencies is not None:
-        refuse(
+        refuse_errors(
             task_source_findings(conversion.pipeline, task_dependencies),
             subject=f"The pipeline {conversion.pipeline.name!r}",
         )

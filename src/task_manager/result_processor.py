@@ -14,9 +14,10 @@ from task_manager.models import Artifact, StepRecord, Task, Workflow, WorkflowRu
 from task_manager.pipeline import ResultType
 from task_manager.results.diagnosis import diagnose
 from task_manager.results.headlines import headline
+from task_manager.results.lint_reports import LintReport
 from task_manager.results.parsers.metrics import finite_number
+from task_manager.results.parts import Metric
 from task_manager.results.reading import Reports, read_reports, read_value
-from task_manager.results.reports import LintReport, Metric, TestReport
 from task_manager.results.schemas import (
     ArtifactSummary,
     Problem,
@@ -25,6 +26,7 @@ from task_manager.results.schemas import (
     make_result,
     parse_result,
 )
+from task_manager.results.test_reports import TestReport
 
 __all__ = ["ResultProcessor", "WorkflowResult", "parse_result"]
 
@@ -55,10 +57,9 @@ class ResultProcessor:
             now: The run's end, where it does not have one yet.
 
         Returns:
-            The result. Reports that cannot be read are among its problems; it never raises for what a run left behind.
+            The result; reports that cannot be read are among its problems.
         """
-        result_type = workflow.result_type
-        pipeline = workflow.pipeline
+        result_type, pipeline = workflow.result_type, workflow.pipeline
         reports = read_reports(pipeline, steps, artifacts, root) if pipeline else read_value(artifacts, root)
         diagnosis = diagnose(steps)
         return make_result(

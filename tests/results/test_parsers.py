@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from task_manager.errors import OutputInvalid
+from task_manager.results.lint_reports import LintLevel, LintReport
 from task_manager.results.parsers.documents import parse_json, parse_text
 from task_manager.results.parsers.files import Parsed
 from task_manager.results.parsers.junit import parse_junit
@@ -27,7 +28,8 @@ from task_manager.results.parsers.metrics import parse_curves, parse_metrics
 from task_manager.results.parsers.sarif import parse_sarif
 from task_manager.results.parsers.tables import parse_csv
 from task_manager.results.parsers.wheels import parse_wheels
-from task_manager.results.reports import ColumnType, FailureKind, LintLevel, LintReport, TestReport
+from task_manager.results.table_statistics import ColumnType
+from task_manager.results.test_reports import FailureKind, TestReport
 from tests.results import GOLDEN
 
 WHEEL = "greeter-1.2.3-py3-none-any.whl"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import NoReturn
 
 from pydantic import BaseModel, ConfigDict
 
@@ -48,27 +47,33 @@ def errors_of(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(finding for finding in findings if finding.severity is Severity.ERROR)
 
 
-def refuse(findings: Iterable[Finding], *, subject: str = "The definition") -> None:
-    """Refuse a definition that has errors; warnings alone pass.
+def refusal(findings: Iterable[Finding], *, subject: str = "The definition") -> InvalidPipeline:
+    """The error for a definition that has errors.
 
     Args:
-        findings: All that was found.
+        findings: All that was found, at least one error.
         subject: What they are about, as the message's first words.
 
+    Returns:
+        An error whose message lists the errors; `details["findings"]` has the warnings too.
+    """
+    everything = tuple(findings)
+    errors = errors_of(everything)
+    count = "an error" if len(errors) == 1 else f"{len(errors)} errors"
+    lines = "".join(f"\n  {finding}" for finding in errors)
+    return InvalidPipeline(
+        f"{subject} has {count}:{lines}",
+        remedy="Correct the places named; nothing was changed.",
+        details={"findings": [finding.model_dump(mode="json") for finding in everything]},
+    )
+
+
+def refuse_errors(findings: Iterable[Finding], *, subject: str = "The definition") -> None:
+    """Refuse a definition that has errors; warnings alone pass.
+
     Raises:
-        InvalidPipeline: There are errors; the message lists them, `details["findings"]` has the warnings too.
+        InvalidPipeline: There are errors; see `refusal`.
     """
     everything = tuple(findings)
     if errors_of(everything):
-        _raise(everything, subject)
-
-
-def _raise(findings: tuple[Finding, ...], subject: str) -> NoReturn:
-    errors = errors_of(findings)
-    count = "an error" if len(errors) == 1 else f"{len(errors)} errors"
-    lines = "".join(f"\n  {finding}" for finding in errors)
-    raise InvalidPipeline(
-        f"{subject} has {count}:{lines}",
-        remedy="Correct the places named; nothing was changed.",
-        details={"findings": [finding.model_dump(mode="json") for finding in findings]},
-    )
+        raise refusal(everything, subject=subject)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from task_manager.conversion.findings import refuse
+from task_manager.conversion.findings import refuse_errors
 from task_manager.conversion.optimisation import simplify
 from task_manager.conversion.validation import validate
 from task_manager.graph import layers
@@ -39,7 +39,7 @@ def plan(pipeline: Pipeline) -> ExecutionPlan:
     Raises:
         InvalidPipeline: Validation finds errors.
     """
-    refuse(validate(pipeline), subject=f"The pipeline {pipeline.name!r}")
+    refuse_errors(validate(pipeline), subject=f"The pipeline {pipeline.name!r}")
     return ExecutionPlan(pipeline=pipeline, layers=_layers(pipeline))
 
 
@@ -53,7 +53,7 @@ def optimise(pipeline: Pipeline) -> ExecutionPlan:
     Raises:
         InvalidPipeline: Validation finds errors.
     """
-    refuse(validate(pipeline), subject=f"The pipeline {pipeline.name!r}")
+    refuse_errors(validate(pipeline), subject=f"The pipeline {pipeline.name!r}")
     simple = simplify(pipeline)
     return ExecutionPlan(
         pipeline=simple.pipeline,

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from task_manager.conversion.contents import content_findings
 from task_manager.conversion.findings import Finding
 from task_manager.conversion.references import reference_findings, task_source_findings
-from task_manager.conversion.schema import Location, read_pipeline, schema_locations
+from task_manager.conversion.schema import read_pipeline, schema_locations
+from task_manager.conversion.schema_findings import Location
 from task_manager.pipeline import Pipeline, Step
 
 _ID_DEPTH = 3  # ("steps", index, "id")

@@ -10,9 +10,11 @@ from pydantic import JsonValue
 from task_manager.models import StepRecord, WorkflowRun
 from task_manager.pipeline import ResultType
 from task_manager.results.diagnosis import Diagnosis
+from task_manager.results.lint_reports import LintReport
+from task_manager.results.measurements import main_metric, metric_text
 from task_manager.results.parsers.metrics import finite_number
 from task_manager.results.reading import Reports
-from task_manager.results.reports import LintReport, TestReport, main_metric, metric_text
+from task_manager.results.test_reports import TestReport
 from task_manager.results.wording import counted
 from task_manager.workflow_status import StepStatus, WorkflowStatus
 

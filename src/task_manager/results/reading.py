@@ -13,6 +13,9 @@ from task_manager.conversion.paths import container_path
 from task_manager.errors import OutputInvalid
 from task_manager.models import Artifact, StepRecord
 from task_manager.pipeline import Pipeline, ReportFormat, Step
+from task_manager.results.lint_reports import LintReport
+from task_manager.results.measurements import LearningCurves, Measurements
+from task_manager.results.packages import BuiltPackage
 from task_manager.results.parsers.documents import parse_json, parse_text
 from task_manager.results.parsers.files import Parsed, invalid
 from task_manager.results.parsers.junit import parse_junit
@@ -20,14 +23,8 @@ from task_manager.results.parsers.metrics import parse_curves, parse_metrics
 from task_manager.results.parsers.sarif import parse_sarif
 from task_manager.results.parsers.tables import parse_csv
 from task_manager.results.parsers.wheels import parse_wheels
-from task_manager.results.reports import (
-    BuiltPackage,
-    LearningCurves,
-    LintReport,
-    Measurements,
-    TableStatistics,
-    TestReport,
-)
+from task_manager.results.table_statistics import TableStatistics
+from task_manager.results.test_reports import TestReport
 from task_manager.workflow_status import StepStatus
 
 VALUE_FILE = "value.json"

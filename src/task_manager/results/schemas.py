@@ -10,15 +10,12 @@ from pydantic import AwareDatetime, Field, JsonValue, TypeAdapter, ValidationErr
 from task_manager.errors import OutputInvalid
 from task_manager.pipeline import ResultType
 from task_manager.results.diagnosis import Diagnosis
-from task_manager.results.reports import (
-    BuiltPackage,
-    LearningCurves,
-    LintReport,
-    Metric,
-    Part,
-    TableStatistics,
-    TestReport,
-)
+from task_manager.results.lint_reports import LintReport
+from task_manager.results.measurements import LearningCurves
+from task_manager.results.packages import BuiltPackage
+from task_manager.results.parts import Metric, Part
+from task_manager.results.table_statistics import TableStatistics
+from task_manager.results.test_reports import TestReport
 from task_manager.workflow_status import StepStatus, WorkflowStatus
 
 SCHEMA_VERSION: Literal[1] = 1

@@ -9,7 +9,7 @@ from xml.parsers import expat
 from junitparser import Attr, Error, Failure, JUnitXml, JUnitXmlError, TestCase
 
 from task_manager.results.parsers.files import Parsed, invalid, read_report
-from task_manager.results.reports import FailedTest, FailureKind, TestReport
+from task_manager.results.test_reports import FailedTest, FailureKind, TestReport
 
 _EXPECTED = "a JUnit XML report"
 _MAXIMUM_BYTES = 32 * 1024 * 1024

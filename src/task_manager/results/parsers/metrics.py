@@ -9,8 +9,9 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from task_manager.errors import OutputInvalid
+from task_manager.results.measurements import LearningCurves, Measurements
 from task_manager.results.parsers.files import Parsed, decoded, invalid, load_json, read_report
-from task_manager.results.reports import LearningCurves, Measurements, Metric
+from task_manager.results.parts import Metric
 
 _MAXIMUM_BYTES = 16 * 1024 * 1024
 _EXPECTED_METRICS = "JSON with named numbers"

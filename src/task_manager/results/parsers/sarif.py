@@ -9,8 +9,8 @@ from urllib.parse import unquote, urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from task_manager.errors import OutputInvalid
+from task_manager.results.lint_reports import LintFinding, LintLevel, LintReport
 from task_manager.results.parsers.files import Parsed, decoded, invalid, load_json, read_report
-from task_manager.results.reports import LintFinding, LintLevel, LintReport
 
 _EXPECTED = "a SARIF 2.1.0 log"
 _VERSION = "2.1.0"

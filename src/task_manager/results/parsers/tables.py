@@ -11,7 +11,7 @@ from pathlib import Path
 
 from task_manager.errors import OutputInvalid
 from task_manager.results.parsers.files import Parsed, invalid, open_report, storable_text
-from task_manager.results.reports import ColumnStatistics, ColumnType, TableStatistics
+from task_manager.results.table_statistics import ColumnStatistics, ColumnType, TableStatistics
 
 _EXPECTED = "a CSV table with a header"
 _MAXIMUM_BYTES = 1024 * 1024 * 1024

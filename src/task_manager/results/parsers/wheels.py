@@ -10,8 +10,8 @@ from email.parser import BytesParser
 from pathlib import Path
 
 from task_manager.errors import OutputInvalid
+from task_manager.results.packages import BuiltPackage
 from task_manager.results.parsers.files import Parsed, invalid, open_report, storable_text
-from task_manager.results.reports import BuiltPackage
 
 _EXPECTED = "a wheel"
 _MAXIMUM_BYTES = 1024 * 1024 * 1024
