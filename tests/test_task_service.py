@@ -13,17 +13,25 @@ from hypothesis import strategies as st
 from task_manager.errors import Conflict, DependencyCycle, InvalidInput, NotFound, SourceNotFound
 from task_manager.graph import find_cycle
 from task_manager.models import Priority, Task, WorkflowRun
-from task_manager.store import Store, runs, tasks
+from task_manager.store import Store, projects, runs, tasks
 from task_manager.task_rules import MAX_RECORD_BYTES
 from task_manager.task_service import TaskService
 from task_manager.workflow_status import TaskStatus, WorkflowStatus
 from tests.store.builders import NOW, stored_run, stored_workflow
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(tmp_path / "data") as opened:
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with Store.open(tmp_path_factory.mktemp("store")) as opened:
         yield opened
+
+
+@pytest.fixture
+def store(opened: Store) -> Store:
+    """An open store with nothing in it."""
+    for project in opened.run_sync(projects.list_, limit=500).items:
+        opened.run_sync(projects.delete, project.id)
+    return opened
 
 
 @pytest.fixture
@@ -111,7 +119,7 @@ class TestPhases:
         phase = await service.create_phase("Shop", "Plan")
         changed = await service.update_phase("Plan", {"name": "Think", "order": 5}, expected_revision=1)
         assert (changed.id, changed.name, changed.order, changed.revision) == (phase.id, "Think", 5, 2)
-        with pytest.raises(InvalidInput, match="Order: input should be greater than or equal to 0"):
+        with pytest.raises(InvalidInput, match="order: input should be greater than or equal to 0"):
             await service.update_phase("Think", {"order": -1})
 
     async def test_it_is_removed_with_its_tasks(self, service: TaskService) -> None:
@@ -261,20 +269,20 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("fields", "sentence"),
         [
-            ({"title": " "}, 'Title: string should have at least 1 character; given: " ".'),
-            ({"title": "x" * 201}, "Title: string should have at most 200 characters"),
+            ({"title": " "}, 'title: string should have at least 1 character; given: " ".'),
+            ({"title": "x" * 201}, "title: string should have at most 200 characters"),
             (
                 {"priority": "urgent"},
-                "Priority: input should be 'low', 'medium', 'high' or 'critical'; given: \"urgent\".",
+                "priority: input should be 'low', 'medium', 'high' or 'critical'; given: \"urgent\".",
             ),
-            ({"labels": ["ok", ""]}, "Labels[1]: string should have at least 1 character"),
-            ({"dependencies": "Build"}, "Dependencies: input should be a valid tuple"),
-            ({"inputs": ["x"]}, "Inputs: input should be a valid dictionary"),
-            ({"metadata": {"x": {1}}}, "Metadata.x: input was not a valid JSON value"),
+            ({"labels": ["ok", ""]}, "labels[1]: string should have at least 1 character"),
+            ({"dependencies": "Build"}, "dependencies: input should be a valid tuple"),
+            ({"inputs": ["x"]}, "inputs: input should be a valid dictionary"),
+            ({"metadata": {"x": {1}}}, "metadata.x: input was not a valid JSON value"),
             ({"metadata": {"x": float("inf")}}, "A value cannot be stored as JSON"),
             ({"description": "a\0b"}, "The description of a task cannot have a NUL character."),
             ({"description": "\ud800"}, "A text of the task has characters that cannot be written as UTF-8."),
-            ({"source_folder": 7}, "Source_folder: input should be a valid string"),
+            ({"source_folder": 7}, "source_folder: input should be a valid string"),
             ({"description": "x" * MAX_RECORD_BYTES}, "A task has at most 1,048,576 bytes as JSON"),
         ],
     )

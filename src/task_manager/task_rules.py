@@ -35,7 +35,7 @@ def checked(model: type[R], data: Mapping[str, object]) -> R:
     except ValidationError as error:
         findings = [(finding.path, finding.message) for finding in model_findings(error, model, data)]
         raise InvalidInput(
-            "\n".join(message[:1].upper() + message[1:] for _, message in findings),
+            "\n".join(message for _, message in findings),
             details={"findings": [{"path": list(path), "message": message} for path, message in findings]},
         ) from error
     _check_size(record)

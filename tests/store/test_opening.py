@@ -1,5 +1,6 @@
 """Opening the store: where it cannot be, the error says what is wrong with which place, and nothing is changed."""
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -19,16 +21,15 @@ from sqlalchemy import Connection as SqlConnection
 from task_manager.errors import (
     InvalidConfiguration,
     StoreError,
-    StoreFull,
     StoreUnwritable,
     StoreVersionMismatch,
 )
-from task_manager.models import Project, Task
-from task_manager.store import Store, migrations, projects, tasks
+from task_manager.store import Store, migrations, projects
 from task_manager.store.database import DATABASE_FILE
 from task_manager.store.tables import metadata
 from tests.environment.postgresql import PostgresqlServer
-from tests.store.builders import a_task, stored_project, stored_task
+from tests.store import small_disk_programs
+from tests.store.builders import stored_project
 from tests.store.conftest import Database
 
 
@@ -78,41 +79,37 @@ def unwritable_folder(small_disk: Path) -> Iterator[Path]:
 
 class TestFullDisk:
     def test_opening_on_one_says_so(self, small_disk: Path) -> None:
-        fill(small_disk)
-        with pytest.raises(StoreFull, match="No space is left") as caught:
-            Store.open(small_disk / "data")
-        assert str(small_disk) in caught.value.message
+        error = on_disk(small_disk, "open_on_full")["error"]
+        assert error["code"] == "store_full"
+        assert "No space is left" in error["message"]
+        assert "data" in error["message"]
 
     def test_what_does_not_fit_is_not_kept_and_nothing_else_is_lost(self, small_disk: Path) -> None:
         """Once there is space again, work goes on."""
-        with Store.open(small_disk / "data") as store:
-            project = stored_project(store)
-            kept = [stored_task(store, project)]
-            fill(small_disk)
-            with pytest.raises(StoreFull):
-                kept.extend(large_tasks(store, project))
-            assert store.run_sync(tasks.of_project, project.id) == tuple(kept)
-            (small_disk / "filler").unlink()
-            kept.append(stored_task(store, project))
-        with Store.open(small_disk / "data") as store:
-            assert store.run_sync(tasks.of_project, project.id) == tuple(kept)
+        told = on_disk(small_disk, "write_until_full")
+        assert told["error"]["code"] == "store_full"
+        assert told["kept"] == told["found_on_full_disk"]
+        assert told["kept_later"] == told["found_later"]
+        assert len(told["found_later"]) == len(told["kept"]) + 1
 
 
-def large_tasks(store: Store, project: Project) -> Iterator[Task]:
-    """Stores more tasks than a small disk can hold."""
-    for _ in range(1000):
-        yield store.run_sync(tasks.insert, a_task(project, description="x" * 100_000))
+def on_disk(disk: Path, program: str) -> dict[str, Any]:
+    """Runs a program of `small_disk_programs` where the disk is mounted.
 
-
-def fill(disk: Path) -> None:
-    """Writes a file until no byte more fits."""
-    with (disk / "filler").open("wb", buffering=0) as filler:
-        for size in (65536, 1):
-            try:
-                while True:
-                    filler.write(b"\0" * size)
-            except OSError:
-                continue
+    An ordinary user's disk is in a mount namespace of its own, and SQLite resolves the path by which it can be reached
+    from outside.
+    """
+    enter: list[str] = []
+    match disk.parts:
+        case ("/", "proc", process, "root", *inside):
+            enter = ["nsenter", "--target", process, "--user", "--mount", "--preserve-credentials"]
+            disk = Path("/", *inside)
+    command = [*enter, sys.executable, "-m", small_disk_programs.__name__, program, str(disk)]
+    # Entering a namespace forgets the current folder, where Python would look for the tests.
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
 
 
 class TestFile:
@@ -182,7 +179,7 @@ class TestVersions:
 def empty(database: Database, request: pytest.FixtureRequest) -> Database:
     """A database without tables."""
     if database.url is None:
-        return database
+        return Database(database.data_dir / "empty", None)
     server: PostgresqlServer = request.getfixturevalue("postgresql")
     return Database(database.data_dir, server.url(server.new_database()))
 
