@@ -9,24 +9,39 @@ from task_manager.embedded_engine import edits, model
 from task_manager.embedded_engine.errors import ApiError
 from task_manager.embedded_engine.execution import Executed, Executor
 from task_manager.embedded_engine.images.puller import ImagePuller
+from task_manager.embedded_engine.services import Services
 from task_manager.embedded_engine.single_flight import SingleFlight
 from task_manager.embedded_engine.snapshots import Snapshot, Threads, Views, with_layer, writable
 from task_manager.embedded_engine.store.differences import write_difference
 from task_manager.embedded_engine.store.layers import LayerStore, Record
 from task_manager.embedded_engine.store.squash import squash
 from task_manager.embedded_engine.store.trees import TreeRoot
+from task_manager.embedded_engine.toolchain import HOME
 
 # Each layer costs a mount some microseconds, and the kernel takes 500 at most.
 _LONGEST_CHAIN = 120
 _SQUASHED = 100
+# What a toolchain's root has of its own: everything else is bound.
+_TOOLCHAIN_ROOT = model.Edited(
+    model.Edited(model.Scratch(), model.MakeFolder("/tmp", 0o1777)),  # noqa: S108 - the container's
+    model.MakeFolder(HOME, 0o700),
+)
 
 
 class Evaluator:
     """Evaluates trees and commands against one store."""
 
     def __init__(
-        self, store: LayerStore, threads: Threads, views: Views, puller: ImagePuller, executor: Executor
+        self,
+        store: LayerStore,
+        threads: Threads,
+        *,
+        views: Views,
+        puller: ImagePuller,
+        executor: Executor,
+        services: Services,
     ) -> None:
+        self._services = services
         self._store = store
         self._threads = threads
         self._views = views
@@ -76,7 +91,7 @@ class Evaluator:
         return Snapshot()
 
     async def _toolchain(self, _: model.Toolchain) -> Snapshot:
-        return Snapshot(toolchain=True)
+        return Snapshot((await self.tree(_TOOLCHAIN_ROOT)).layers, toolchain=True)
 
     async def _imported(self, tree: model.Imported) -> Snapshot:
         record = self._store.lookup(tree.key)
@@ -125,10 +140,18 @@ class Evaluator:
         return (await self.execution(tree.execution)).output(tree.index)
 
     async def _run(self, execution: model.Execution) -> Executed:
+        root, *mounted = await self.inputs(execution)
+        async with self._services.bound(execution.services) as bound:
+            return await self._executor.run(execution, root, mounted, bound)
+
+    async def inputs(self, execution: model.Execution) -> list[Snapshot]:
+        """Return the snapshots of a command's root and of its mounts that have a tree.
+
+        Raises:
+            ApiError: One cannot be made.
+        """
         wanted = [execution.root, *(mount.tree for mount in execution.mounts if mount.tree is not None)]
-        snapshots = await asyncio.gather(*(self._shortened(tree) for tree in wanted))
-        root, *mounted = snapshots
-        return await self._executor.run(execution, root, mounted)
+        return await asyncio.gather(*(self._shortened(tree) for tree in wanted))
 
     async def _shortened(self, tree: model.Tree) -> Snapshot:
         return await self._short(await self.tree(tree))

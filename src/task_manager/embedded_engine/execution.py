@@ -11,6 +11,7 @@ from task_manager.embedded_engine import model
 from task_manager.embedded_engine.caches import CacheVolumes
 from task_manager.embedded_engine.errors import ApiError, ExecError
 from task_manager.embedded_engine.sandbox.launcher import Ended, Launcher, SandboxError
+from task_manager.embedded_engine.sandbox.network import address_of
 from task_manager.embedded_engine.sandbox.spec import MountSpec, OverlaySpec, SandboxSpec
 from task_manager.embedded_engine.scrubbing import Scrubber
 from task_manager.embedded_engine.snapshots import Snapshot, Threads, top_layer, with_layer
@@ -22,6 +23,40 @@ _ORDINARY_FAILURES = frozenset({*range(1, 128), *range(192, 256)})
 _EXPECTED = {"SUCCESS": frozenset({0}), "FAILURE": _ORDINARY_FAILURES, "ANY": _ORDINARY_FAILURES | {0}}
 # How much of a stream an error shows; the last bytes count.
 _SHOWN_BYTES = 100 * 1024
+_ADDRESSES = 65_000
+HOSTS = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\ttask-manager\n"
+
+
+@dataclass(frozen=True)
+class BoundService:
+    """A running service as a command knows it."""
+
+    alias: str
+    hostname: str
+    address: str
+
+
+@dataclass(frozen=True)
+class StartedService:
+    """A service about to run: where it is reached, what it knows itself, and its sandbox's number."""
+
+    command: model.ServiceCommand
+    hostname: str
+    address: str
+    number: int
+    known: tuple[BoundService, ...]
+
+
+class Addresses:
+    """Gives every sandbox in the session's network an address of its own."""
+
+    def __init__(self) -> None:
+        self._next = 0
+
+    def take(self) -> str:
+        """Return an address that no running sandbox has; they come round again after 65,000."""
+        self._next += 1
+        return address_of(self._next % _ADDRESSES)
 
 
 @dataclass(frozen=True)
@@ -56,8 +91,10 @@ class Executor:
         *,
         caches: CacheVolumes,
         toolchain: HostToolchain,
+        addresses: Addresses,
         parallelism: int,
     ) -> None:
+        self._addresses = addresses
         self._store = store
         self._launcher = launcher
         self._threads = threads
@@ -65,13 +102,16 @@ class Executor:
         self._toolchain = toolchain
         self._slots = asyncio.Semaphore(parallelism)
 
-    async def run(self, execution: model.Execution, root: Snapshot, mounted: Sequence[Snapshot]) -> Executed:
+    async def run(
+        self, execution: model.Execution, root: Snapshot, mounted: Sequence[Snapshot], bound: Sequence[BoundService]
+    ) -> Executed:
         """Run a command and store its result.
 
         Args:
             execution: The command.
             root: Its root's snapshot.
             mounted: The snapshots of its mounts that have a tree, in the order of the mounts.
+            bound: The running services that it knows.
 
         Raises:
             ExecError: It ended otherwise than expected; nothing is stored.
@@ -82,30 +122,65 @@ class Executor:
             caches = [
                 await held.enter_async_context(self._caches.use(mount)) for mount in execution.mounts if mount.cache
             ]
+            # A command that waits for a locked volume takes no other's place.
             await held.enter_async_context(self._slots)
             workspace = held.enter_context(self._store.workspace())
             plan = _Plan(self._store, workspace, execution, root=root, mounted=mounted, caches=caches)
-            spec = self._complete(plan.spec(), root)
-            with _Capture(workspace, execution) as capture:
+            spec = self._with_toolchain(plan.spec(), root)
+            spec = self._networked(spec, execution, bound)
+            with _Capture(plan.workspace, execution) as capture:
                 ended = await self._start(spec, execution, capture)
             self._check(execution, ended, capture)
             return await self._threads.run(self._keep, execution, plan, ended)
 
-    def _complete(self, spec: SandboxSpec, root: Snapshot) -> SandboxSpec:
-        files = [self._network_file("hosts"), self._network_file("resolv.conf")]
+    async def serve(self, started: StartedService, root: Snapshot, mounted: Sequence[Snapshot]) -> None:
+        """Run a service's command until it ends; what it writes is not kept.
+
+        Raises:
+            ExecError: It ended, however it did.
+            ApiError: It cannot run.
+            StorageError: The store is full or failed.
+        """
+        execution = started.command.execution
+        async with AsyncExitStack() as held:
+            caches = [
+                await held.enter_async_context(self._caches.use(mount)) for mount in execution.mounts if mount.cache
+            ]
+            workspace = held.enter_context(self._store.workspace())
+            plan = _Plan(self._store, workspace, execution, root=root, mounted=mounted, caches=caches)
+            spec = self._with_toolchain(plan.spec(), root)
+            spec = replace(spec, network="session", address=started.address, hostname=started.hostname)
+            spec = replace(spec, mounts=(*self._network_files(started.known), *spec.mounts))
+            with _Capture(plan.workspace, execution) as capture:
+                ended = await self._start(spec, execution, capture, started.number)
+            raise ExecError(execution.arguments, ended.exit_code, capture.shown("stdout"), capture.shown("stderr"))
+
+    def _with_toolchain(self, spec: SandboxSpec, root: Snapshot) -> SandboxSpec:
         if not root.toolchain:
-            return replace(spec, mounts=(*files, *spec.mounts))
+            return spec
         # The image's environment counts over the toolchain's; of two equal names the last one holds.
         environment = (*self._toolchain.environment(), *spec.environment)
-        return replace(spec, mounts=(*files, *self._toolchain.mounts(), *spec.mounts), environment=environment)
+        return replace(spec, mounts=(*self._toolchain.mounts(), *spec.mounts), environment=environment)
 
-    def _network_file(self, name: str) -> MountSpec:
-        path = self._store.session_folder / name
-        return MountSpec("bind", f"/etc/{name}", source=str(path), read_only=True, is_file=True)
+    def _networked(self, spec: SandboxSpec, execution: model.Execution, bound: Sequence[BoundService]) -> SandboxSpec:
+        spec = replace(spec, mounts=(*self._network_files(bound), *spec.mounts))
+        if bound:
+            return replace(spec, network="session", address=self._addresses.take())
+        return replace(spec, network="host" if execution.network else "none")
 
-    async def _start(self, spec: SandboxSpec, execution: model.Execution, capture: "_Capture") -> Ended:
+    def _network_files(self, bound: Sequence[BoundService]) -> list[MountSpec]:
+        resolver = str(self._store.session_folder / "resolv.conf")
+        names = "".join(f"{service.address}\t{service.alias} {service.hostname}\n" for service in bound)
+        return [
+            MountSpec("content", "/etc/hosts", content=HOSTS + names, mode=0o644, read_only=True, is_file=True),
+            MountSpec("bind", "/etc/resolv.conf", source=resolver, read_only=True, is_file=True),
+        ]
+
+    async def _start(
+        self, spec: SandboxSpec, execution: model.Execution, capture: "_Capture", number: int | None = None
+    ) -> Ended:
         try:
-            return await self._launcher.run(spec, execution.stdin.encode(), capture.stdout, capture.stderr)
+            return await self._launcher.run(spec, execution.stdin.encode(), capture.stdout, capture.stderr, number)
         except SandboxError as error:
             failure = OSError(error.code, str(error))
             if error.code and is_storage_failure(failure):
@@ -161,7 +236,6 @@ class _Plan:
             user=execution.user,
             mounts=self._mounts,
             mount_points=points,
-            own_network=not execution.network,
             redirect_stdin=execution.redirect_stdin,
             redirect_stdout=execution.redirect_stdout,
             redirect_stderr=execution.redirect_stderr,

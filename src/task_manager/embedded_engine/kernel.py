@@ -119,6 +119,16 @@ def unshare(flags: int) -> None:
         raise _error()
 
 
+def enter_namespace(descriptor: int) -> None:
+    """Move this process into the namespace that a descriptor stands for.
+
+    Raises:
+        OSError: The kernel refused.
+    """
+    if _libc.setns(ctypes.c_int(descriptor), ctypes.c_int(0)) < 0:
+        raise _error()
+
+
 def mount(source: str, target: str, kind: str, flags: int = 0, data: str = "") -> None:
     """Attach a file system, or change how it is attached, by the older system call.
 
@@ -241,6 +251,11 @@ def die_with_parent() -> None:
 def hide_from_tracing() -> None:
     """Keep other processes of the same user from reading this one's memory and folders."""
     _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def show_to_tracing() -> None:
+    """Undo `hide_from_tracing`, so that this process may write its own files in /proc."""
+    _prctl(_PR_SET_DUMPABLE, 1)
 
 
 def forbid_new_privileges() -> None:

@@ -258,7 +258,7 @@ class Execution(Described):
     expect: str = "SUCCESS"
     network: bool = True
     init: bool = True
-    services: tuple[Described, ...] = ()
+    services: tuple["Binding", ...] = ()
     volatile_environment: tuple[tuple[str, str], ...] = field(default=(), metadata=_VOLATILE)
 
 
@@ -267,3 +267,30 @@ class Squashed(Described):
     """Several layers merged into one, by their names in the store."""
 
     layers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ServicePort(Described):
+    """A port that a service listens on; a `checked` one must accept connections before the service counts as up."""
+
+    number: int
+    protocol: str
+    description: str | None
+    checked: bool
+
+
+@dataclass(frozen=True)
+class ServiceCommand(Described):
+    """A command that runs as long as others need it."""
+
+    execution: Execution
+    ports: tuple[ServicePort, ...]
+    hostname: str = ""
+
+
+@dataclass(frozen=True)
+class Binding(Described):
+    """A service under a name that a command knows it by."""
+
+    alias: str
+    service: ServiceCommand

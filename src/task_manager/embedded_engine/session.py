@@ -10,18 +10,18 @@ from task_manager.embedded_engine.api.objects import ObjectRegistry
 from task_manager.embedded_engine.caches import CacheVolumes
 from task_manager.embedded_engine.config import EngineConfig
 from task_manager.embedded_engine.evaluator import Evaluator
-from task_manager.embedded_engine.execution import Executor
+from task_manager.embedded_engine.execution import Addresses, Executor
 from task_manager.embedded_engine.host import HostFiles
 from task_manager.embedded_engine.images.puller import ImagePuller
 from task_manager.embedded_engine.images.registry import RegistrySettings
 from task_manager.embedded_engine.sandbox.launcher import Launcher
+from task_manager.embedded_engine.services import Services
 from task_manager.embedded_engine.snapshots import Threads, Views
 from task_manager.embedded_engine.store.layers import LayerStore
 from task_manager.embedded_engine.toolchain import HostToolchain
 
 _FLUSH_SECONDS = 5.0
 _PARALLEL_DOWNLOADS = 4
-_HOSTS = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\ttask-manager\n"
 
 
 class Session:
@@ -38,6 +38,8 @@ class Session:
         self._views = Views(self.store)
         self.puller = ImagePuller(self.store, self.threads, _registry_settings(config), _PARALLEL_DOWNLOADS)
         self.host_files = HostFiles(self.store, self.threads)
+        self.evaluator: Evaluator
+        self.services: Services
         self._flushing: asyncio.Task[None] | None = None
         self._salt = b""
 
@@ -52,15 +54,26 @@ class Session:
         self._write_network_files()
         self._launcher.attach()
         caches = CacheVolumes(self.store, self.threads)
+        addresses = Addresses()
         executor = Executor(
             self.store,
             self._launcher,
             self.threads,
             caches=caches,
             toolchain=self.toolchain,
+            addresses=addresses,
             parallelism=self.config.parallelism,
         )
-        self.evaluator = Evaluator(self.store, self.threads, self._views, self.puller, executor)
+        self.services = Services(self._launcher, executor, addresses)
+        self.evaluator = Evaluator(
+            self.store,
+            self.threads,
+            views=self._views,
+            puller=self.puller,
+            executor=executor,
+            services=self.services,
+        )
+        self.services.attach(self.evaluator)
         caches.attach(self.evaluator)
         self._flushing = asyncio.ensure_future(self._flush_now_and_then())
 
@@ -70,6 +83,7 @@ class Session:
             self._flushing.cancel()
             with suppress(asyncio.CancelledError):
                 await self._flushing
+        await self.services.close()
         await self.puller.close()
         self._launcher.close()
         self.threads.close()
@@ -98,7 +112,6 @@ class Session:
     def _write_network_files(self) -> None:
         folder = self.store.session_folder
         with self.store.guarded():
-            (folder / "hosts").write_text(_HOSTS, encoding="ascii")
             resolver = Path("/etc/resolv.conf")
             text = resolver.read_text(encoding="utf-8", errors="replace") if resolver.is_file() else ""
             (folder / "resolv.conf").write_text(text, encoding="utf-8")

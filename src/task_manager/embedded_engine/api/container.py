@@ -11,7 +11,8 @@ from task_manager.embedded_engine.api.container_files import ContainerFiles
 from task_manager.embedded_engine.api.container_mounts import ContainerMounts
 from task_manager.embedded_engine.api.directory import Directory
 from task_manager.embedded_engine.api.objects import field, unsupported
-from task_manager.embedded_engine.api.state import ContainerState, ExposedPort, assigned
+from task_manager.embedded_engine.api.service import Service
+from task_manager.embedded_engine.api.state import ContainerState, assigned
 from task_manager.embedded_engine.api.values import Secret
 from task_manager.embedded_engine.errors import ApiError
 from task_manager.embedded_engine.execution import Executed
@@ -98,16 +99,38 @@ class Container(ContainerConfiguration, ContainerFiles, ContainerMounts):
         no_init: bool = False,
     ) -> Self:
         """The container after a command."""
-        if experimental_privileged_nesting:
-            raise unsupported("Container", "withExec", "experimentalPrivilegedNesting")
-        if insecure_root_capabilities:
-            raise unsupported("Container", "withExec", "insecureRootCapabilities")
+        self._refuse_privileges("withExec", experimental_privileged_nesting, insecure_root_capabilities)
         if stdin and redirect_stdin:
             raise ApiError("cannot set both stdin and redirectStdin")
         command = self.state.command([self._expanded(arg, expand) for arg in args], use_entrypoint=bool(use_entrypoint))
         redirects = [self._redirect(path, expand) for path in (redirect_stdin, redirect_stdout, redirect_stderr)]
         execution = self._execution(command, stdin or "", redirects, expect or "SUCCESS", init=not no_init)
         return self._after(execution)
+
+    @field
+    def as_service(
+        self,
+        *,
+        args: Sequence[str] | None = None,
+        use_entrypoint: bool = False,
+        experimental_privileged_nesting: bool = False,
+        insecure_root_capabilities: bool = False,
+        expand: bool = False,
+        no_init: bool = False,
+    ) -> Service:
+        """The container as a service: a command that runs while others need it."""
+        self._refuse_privileges("asService", experimental_privileged_nesting, insecure_root_capabilities)
+        given = [self._expanded(arg, expand) for arg in args or ()]
+        command = self.state.service_command(given, use_entrypoint=bool(use_entrypoint))
+        execution = self._execution(command, "", ("", "", ""), "ANY", init=not no_init)
+        return Service(self.session, model.ServiceCommand(execution, self.state.ports))
+
+    @field
+    def with_service_binding(self, alias: str, service: str) -> Self:
+        """The container whose commands reach a service by a name; it runs while they do."""
+        command = objects.expect(self.session, service, Service).command
+        kept = tuple(binding for binding in self.state.services if binding.alias != alias)
+        return self._with(services=(*kept, model.Binding(alias, command)))
 
     @field
     async def stdout(self) -> str:
@@ -152,6 +175,13 @@ class Container(ContainerConfiguration, ContainerFiles, ContainerMounts):
                 return Credentials(username, secret.value.decode())
         return None
 
+    @staticmethod
+    def _refuse_privileges(name: str, nesting: bool | None, all_capabilities: bool | None) -> None:
+        if nesting:
+            raise unsupported("Container", name, "experimentalPrivilegedNesting")
+        if all_capabilities:
+            raise unsupported("Container", name, "insecureRootCapabilities")
+
     def _execution(
         self, command: tuple[str, ...], stdin: str, redirects: Sequence[str], expected: str, *, init: bool
     ) -> model.Execution:
@@ -171,6 +201,7 @@ class Container(ContainerConfiguration, ContainerFiles, ContainerMounts):
             expect=expected,
             network=dict(state.labels).get(NETWORK_LABEL) != "none",
             init=init,
+            services=state.services,
             volatile_environment=state.volatile,
         )
 
@@ -206,7 +237,7 @@ def _configured(state: ContainerState, config: ImageConfig) -> ContainerState:
         working_folder=config.working_folder,
         user=config.user,
         labels=tuple({**dict(config.labels), **dict(state.labels)}.items()),
-        ports=tuple(ExposedPort(number, protocol) for number, protocol in config.ports),
+        ports=tuple(model.ServicePort(number, protocol, None, checked=True) for number, protocol in config.ports),
         platform=config.platform or state.platform,
     )
 

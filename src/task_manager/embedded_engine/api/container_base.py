@@ -6,7 +6,7 @@ from typing import Any, Self
 from task_manager.embedded_engine import model
 from task_manager.embedded_engine.api.objects import ApiObject
 from task_manager.embedded_engine.api.paths import expand as expand_text
-from task_manager.embedded_engine.api.state import ContainerState, ExposedPort
+from task_manager.embedded_engine.api.state import ContainerState
 from task_manager.embedded_engine.errors import ApiError
 from task_manager.embedded_engine.session import Session
 
@@ -31,7 +31,7 @@ class ContainerBase(ApiObject):
     def _mounted(self, mount: model.Mount) -> Self:
         return type(self)(self.session, self.state.mounted(mount))
 
-    def _other_ports(self, number: int, protocol: str) -> tuple[ExposedPort, ...]:
+    def _other_ports(self, number: int, protocol: str) -> tuple[model.ServicePort, ...]:
         return tuple(port for port in self.state.ports if (port.number, port.protocol) != (number, protocol))
 
     def _expanded(self, text: str, expand: bool | None) -> str:

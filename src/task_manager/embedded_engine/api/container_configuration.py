@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Self
 
+from task_manager.embedded_engine import model
 from task_manager.embedded_engine.api import objects
 from task_manager.embedded_engine.api.container_base import ContainerBase
 from task_manager.embedded_engine.api.objects import field
-from task_manager.embedded_engine.api.state import ExposedPort, assigned, removed
+from task_manager.embedded_engine.api.state import assigned, removed
 from task_manager.embedded_engine.api.values import EnvVariable, Label, Port, Secret
 
 
@@ -104,7 +105,7 @@ class ContainerConfiguration(ContainerBase):
     @field
     def with_default_args(self, args: Sequence[str]) -> Self:
         """The container with default arguments."""
-        return self._with(default_args=tuple(args))
+        return self._with(default_args=tuple(args), own_default_args=True)
 
     @field
     def without_default_args(self) -> Self:
@@ -155,7 +156,7 @@ class ContainerConfiguration(ContainerBase):
         experimental_skip_healthcheck: bool = False,
     ) -> Self:
         """The container with a port that it says it listens on."""
-        exposed = ExposedPort(port, protocol or "TCP", description, bool(experimental_skip_healthcheck))
+        exposed = model.ServicePort(port, protocol or "TCP", description, checked=not experimental_skip_healthcheck)
         return self._with(ports=(*self._other_ports(port, exposed.protocol), exposed))
 
     @field

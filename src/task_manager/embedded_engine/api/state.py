@@ -12,16 +12,6 @@ Pairs = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
-class ExposedPort(model.Described):
-    """A port that a container says it listens on."""
-
-    number: int
-    protocol: str = "TCP"
-    description: str | None = None
-    skip_healthcheck: bool = False
-
-
-@dataclass(frozen=True)
 class ContainerState(model.Described):
     """Everything that a container is; each change makes a new one."""
 
@@ -34,11 +24,13 @@ class ContainerState(model.Described):
     default_args: tuple[str, ...] = ()
     labels: Pairs = ()
     annotations: Pairs = ()
-    ports: tuple[ExposedPort, ...] = ()
+    ports: tuple[model.ServicePort, ...] = ()
     mounts: tuple[model.Mount, ...] = ()
     secrets: tuple[tuple[str, model.SecretValue], ...] = ()
     volatile: Pairs = ()
-    services: tuple[tuple[str, model.Described], ...] = ()
+    services: tuple[model.Binding, ...] = ()
+    # Whether the default arguments were set by a call, not by the image.
+    own_default_args: bool = False
     image: str = ""
     last: model.Execution | None = None
     registry_auth: tuple[tuple[str, str, model.SecretValue], ...] = ()
@@ -84,6 +76,17 @@ class ContainerState(model.Described):
         if not chosen:
             raise ApiError("no command has been set")
         return chosen
+
+    def service_command(self, arguments: Sequence[str], *, use_entrypoint: bool) -> tuple[str, ...]:
+        """Return what a service of this container runs: an image's own default command comes with its entrypoint.
+
+        Raises:
+            ApiError: There is nothing to run.
+        """
+        if not (arguments or self.default_args or self.entrypoint):
+            raise ApiError("no service command has been set")
+        wanted = use_entrypoint or not (arguments or self.own_default_args)
+        return self.command(arguments, use_entrypoint=wanted)
 
     def resolve(self, path: str) -> str:
         """Return a path of the container, absolute."""

@@ -2,7 +2,6 @@
 
 from task_manager.embedded_engine import model
 from task_manager.embedded_engine.api.objects import ApiObject, field
-from task_manager.embedded_engine.api.state import ExposedPort
 from task_manager.embedded_engine.session import Session
 
 
@@ -99,7 +98,7 @@ class Port(ApiObject):
 
     type_name = "Port"
 
-    def __init__(self, session: Session, exposed: ExposedPort) -> None:
+    def __init__(self, session: Session, exposed: model.ServicePort) -> None:
         super().__init__(session)
         self._exposed = exposed
 
@@ -125,4 +124,4 @@ class Port(ApiObject):
     @field
     def experimental_skip_healthcheck(self) -> bool:
         """Whether services do not wait for it."""
-        return self._exposed.skip_healthcheck
+        return not self._exposed.checked

@@ -1,11 +1,11 @@
 """A client of container registries; specification: OCI distribution-spec."""
 
 import base64
-import errno
 import json
 import os
 import re
 import socket
+import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -171,6 +171,8 @@ class RegistryRepository:
 
     def _translated(self, error: httpx.HTTPError, base: str) -> ApiError:
         host = httpx.URL(base).netloc.decode()
+        if _caused_by(error, ssl.SSLError):
+            return self._refused(f"{host} does not speak TLS as expected: {error}; for plain http, list it as insecure")
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
             return RegistryUnreachableError(self._reference.registry, str(self._reference), _reason(error, host))
         if isinstance(error, httpx.ReadTimeout | httpx.ReadError | httpx.RemoteProtocolError):
@@ -240,11 +242,18 @@ def _refusal(response: httpx.Response) -> str:
 def _reason(error: httpx.HTTPError, host: str) -> str:
     if isinstance(error, httpx.TimeoutException):
         return f"{host} did not answer in time"
+    if _caused_by(error, socket.gaierror):
+        return f"the name {host} cannot be resolved"
+    if _caused_by(error, ConnectionRefusedError):
+        return f"{host} refused the connection"
+    return f"{host}: {error}"
+
+
+def _caused_by(error: BaseException, kind: type[BaseException]) -> bool:
+    """Return whether an error of some kind is behind another."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, socket.gaierror):
-            return f"the name {host} cannot be resolved"
-        if isinstance(cause, OSError) and cause.errno == errno.ECONNREFUSED:
-            return f"{host} refused the connection"
+        if isinstance(cause, kind):
+            return True
         cause = cause.__cause__ or cause.__context__
-    return f"{host}: {error}"
+    return False

@@ -102,7 +102,7 @@ def build_root(spec: SandboxSpec) -> Root:
     os.close(landing)
     _attach_proc(root)
     _attach_dev(root)
-    _attach_sys(root, own_network=spec.own_network)
+    _attach_sys(root, own_network=spec.network != "host")
     for mount in sorted(spec.mounts, key=lambda mount: mount.target.rstrip("/").count("/")):
         _attach(root, mount)
     return root

@@ -5,14 +5,12 @@ files are out of reach.
 """
 
 import errno
-import fcntl
 import json
 import os
 import select
 import signal
 import socket
 import stat
-import struct
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +18,8 @@ from typing import NoReturn
 
 from task_manager.embedded_engine import kernel
 from task_manager.embedded_engine.sandbox.filesystem import build_root
+from task_manager.embedded_engine.sandbox.links import raise_interface
+from task_manager.embedded_engine.sandbox.network import plug_in
 from task_manager.embedded_engine.sandbox.spec import DEFAULT_PATH, SandboxSpec
 from task_manager.embedded_engine.sandbox.users import Identity, UnknownUserError, resolve_identity
 
@@ -33,22 +33,24 @@ DEFAULT_CAPABILITIES = frozenset(
         *(_CAP_NET_BIND_SERVICE, _CAP_NET_RAW, _CAP_SYS_CHROOT, _CAP_MKNOD, _CAP_AUDIT_WRITE, _CAP_SETFCAP),
     }
 )
-_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
+# To pass signals on to a command of another user.
+_INIT_CAPABILITIES = frozenset({_CAP_KILL})
 _FIRST_INHERITED = 3
 _SIGNAL_BASE = 128
 
 
-def run(spec: SandboxSpec, standard: tuple[int, int, int], report: int) -> NoReturn:
+def run(spec: SandboxSpec, standard: tuple[int, int, int], report: int, network: int) -> NoReturn:
     """Be process 1 of a new sandbox; never returns.
 
     Args:
         spec: What to run.
         standard: The command's standard input, output and error.
         report: A pipe that takes one JSON object: `created` (paths made for mounts) or `error`.
+        network: The session's network; -1 where the spec does not ask for it.
     """
     code = 1
     try:
-        code = _run(spec, standard, report)
+        code = _run(spec, standard, report, network)
     except UnknownUserError as error:
         _tell(report, {"error": str(error)})
     except OSError as error:
@@ -58,14 +60,16 @@ def run(spec: SandboxSpec, standard: tuple[int, int, int], report: int) -> NoRet
         os._exit(code)
 
 
-def _run(spec: SandboxSpec, standard: tuple[int, int, int], report: int) -> int:
+def _run(spec: SandboxSpec, standard: tuple[int, int, int], report: int, network: int) -> int:
     kernel.die_with_parent()
     kernel.hide_from_tracing()
     os.setsid()
     os.umask(0o022)
     socket.sethostname(spec.hostname)
-    if spec.own_network:
-        _raise_loopback()
+    if spec.network != "host":
+        raise_interface("lo")
+    if spec.network == "session":
+        plug_in(network, spec.address)
     root = build_root(spec)
     identity = resolve_identity(root.descriptor, spec.user)
     os.fchdir(root.descriptor)
@@ -80,19 +84,13 @@ def _run(spec: SandboxSpec, standard: tuple[int, int, int], report: int) -> int:
     child = os.fork()
     if child == 0:
         _execute(spec, identity, streams.command)
-    kernel.set_capabilities(frozenset())
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
+    kernel.set_capabilities(_INIT_CAPABILITIES)
     return _attend(child, streams)
 
 
 def _tell(report: int, message: Mapping[str, object]) -> None:
     os.write(report, json.dumps(message).encode() + b"\n")
-
-
-def _raise_loopback() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        request = struct.pack("16sh14x", b"lo", 0)
-        flags: int = struct.unpack("16sh14x", fcntl.ioctl(control, _SIOCGIFFLAGS, request))[1]
-        fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | _IFF_UP))
 
 
 def _enter_working_folder(path: str) -> None:
@@ -194,10 +192,26 @@ def _become(identity: Identity) -> None:
     # user_namespaces(7): setgroups stays denied where only one id is mapped; then there is no group to give up.
     with suppress(PermissionError):
         os.setgroups(list(identity.groups))
-    os.setgid(identity.group)
-    os.setuid(identity.user)
+    try:
+        os.setgid(identity.group)
+        os.setuid(identity.user)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        _rename_single_id(identity)
+        return
     if identity.user == 0:
         kernel.set_capabilities(DEFAULT_CAPABILITIES)
+
+
+def _rename_single_id(identity: Identity) -> None:
+    """Where the session has one id only, let it go by the wanted one in a user namespace of the command's own."""
+    kernel.show_to_tracing()
+    kernel.unshare(kernel.CLONE_NEWUSER)
+    Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
+    Path("/proc/self/uid_map").write_text(f"{identity.user} 0 1\n", encoding="ascii")
+    Path("/proc/self/gid_map").write_text(f"{identity.group} 0 1\n", encoding="ascii")
+    kernel.set_capabilities(frozenset())
 
 
 def _default_signals() -> None:

@@ -4,8 +4,9 @@ import asyncio
 import errno
 import json
 import os
+import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -57,7 +58,9 @@ class Launcher:
         asyncio.get_running_loop().remove_reader(self._connection)
         self._connection.close()
 
-    async def run(self, spec: SandboxSpec, stdin: bytes, stdout: OutputSink, stderr: OutputSink) -> Ended:
+    async def run(
+        self, spec: SandboxSpec, stdin: bytes, stdout: OutputSink, stderr: OutputSink, number: int | None = None
+    ) -> Ended:
         """Run a command to its end; when cancelled, kill everything in its sandbox and wait until that is gone.
 
         Args:
@@ -65,17 +68,18 @@ class Launcher:
             stdin: What it reads.
             stdout: Takes its standard output as it comes.
             stderr: Takes its standard error as it comes.
+            number: What `signal` knows the sandbox by, from `next_number`; None where nobody signals it.
 
         Raises:
             SandboxError: The sandbox could not be built.
         """
-        loop = asyncio.get_running_loop()
-        readers = [_PipeReader(sink) for sink in (stdout, stderr)]
+        number = number or self.next_number()
         report = bytearray()
-        readers.append(_PipeReader(report.extend))
-        self._number += 1
-        number = self._number
-        ended = self._waiting[number] = loop.create_future()
+        # A sink that fails, on a full disk for example, ends the command: nobody would read its pipe.
+        readers = [
+            _PipeReader(sink, lambda: self.signal(number, signal.SIGKILL)) for sink in (stdout, stderr, report.extend)
+        ]
+        ended = self._waiting[number] = asyncio.get_running_loop().create_future()
         try:
             await self._send(spec, number, stdin, [reader.writing for reader in readers])
             status = await self._ended(number, ended)
@@ -91,14 +95,39 @@ class Launcher:
         try:
             return await asyncio.shield(ended)
         except asyncio.CancelledError:
-            with suppress(OSError):
-                self._connection.send(json.dumps({"kill": number}).encode())
+            self.signal(number, signal.SIGKILL)
             await asyncio.wait([ended])
             raise
 
+    def signal(self, number: int, signal_number: int) -> None:
+        """Send a signal to process 1 of a sandbox, which passes SIGTERM on; SIGKILL ends everything in it."""
+        with suppress(OSError):
+            self._connection.send(json.dumps({"signal": number, "number": int(signal_number)}).encode())
+
+    async def wait_for_ports(self, address: str, ports: Sequence[int]) -> None:
+        """Return when ports in the session's network accept connections, however long that takes.
+
+        Raises:
+            SandboxError: The network cannot be reached.
+        """
+        number = self.next_number()
+        ended = self._waiting[number] = asyncio.get_running_loop().create_future()
+        try:
+            self._connection.send(json.dumps({"probe": number, "address": address, "ports": list(ports)}).encode())
+            if await self._ended(number, ended):
+                raise SandboxError("the session's network cannot be reached")
+        finally:
+            del self._waiting[number]
+
+    def next_number(self) -> int:
+        """Return a number for the next sandbox."""
+        self._number += 1
+        return self._number
+
     async def _send(self, spec: SandboxSpec, number: int, stdin: bytes, writing: list[int]) -> None:
-        flags = _ALWAYS | (kernel.CLONE_NEWNET if spec.own_network else 0)
-        request = json.dumps({"start": number, "flags": flags}).encode()
+        flags = _ALWAYS | (0 if spec.network == "host" else kernel.CLONE_NEWNET)
+        message = {"start": number, "flags": flags, "session_network": spec.network == "session"}
+        request = json.dumps(message).encode()
         payload, source = _memory_file(spec.to_json()), _memory_file(stdin)
         try:
             while True:
@@ -136,7 +165,8 @@ class Launcher:
 class _PipeReader:
     """A pipe whose reading end feeds a sink from the event loop."""
 
-    def __init__(self, sink: OutputSink) -> None:
+    def __init__(self, sink: OutputSink, on_failure: Callable[[], None]) -> None:
+        self._on_failure = on_failure
         self._reading, self.writing = os.pipe()
         self._sink = sink
         self._loop = asyncio.get_running_loop()
@@ -163,6 +193,7 @@ class _PipeReader:
                 self._sink(data)
             except OSError as error:
                 self._finish(error)
+                self._on_failure()
         else:
             self._finish(None)
 

@@ -52,7 +52,9 @@ class SandboxSpec:
     # A folder with two empty ones, `root` and `part`: where mounts are attached while the root is built.
     mount_points: str
     hostname: str = "task-manager"
-    own_network: bool = True
+    # `none`: its own loopback alone; `session`: also the session's network, at `address`; `host`: the host's.
+    network: str = "none"
+    address: str = ""
     redirect_stdin: str = ""
     redirect_stdout: str = ""
     redirect_stderr: str = ""

@@ -1,9 +1,13 @@
 """The launcher: a small process, started before anything heavy is loaded, that clones itself once per command.
 
-It answers on a SEQPACKET socket. A request is JSON, with descriptors beside it: `{"start": n, "flags": f}` with the
-spec (a
-memory file), the command's standard input, output and error, and a report pipe; or `{"kill": n}`. When a sandbox is
-gone with everything in it, the launcher sends `{"ended": n, "status": s}`, where `s` is a wait status.
+It answers on a SEQPACKET socket. Requests are JSON:
+
+- `{"start": n, "flags": f, "session_network": b}`, with descriptors beside it: the spec (a memory file), the command's
+  standard input, output and error, and a report pipe;
+- `{"signal": n, "number": s}`, to process 1 of sandbox n;
+- `{"probe": n, "address": a, "ports": [p]}`, which ends when those ports of the session's network accept connections.
+
+When a sandbox is gone with everything in it, the launcher sends `{"ended": n, "status": s}`, `s` being a wait status.
 """
 
 import gc
@@ -15,7 +19,7 @@ import socket
 from typing import NoReturn
 
 from task_manager.embedded_engine import kernel
-from task_manager.embedded_engine.sandbox import init
+from task_manager.embedded_engine.sandbox import init, network
 from task_manager.embedded_engine.sandbox.spec import SandboxSpec
 
 _LARGEST_REQUEST = 4096
@@ -40,6 +44,7 @@ class _Launcher:
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._running: dict[int, int] = {}
+        self._network = -1
 
     def serve(self) -> None:
         """Answer requests until the session goes away."""
@@ -60,32 +65,52 @@ class _Launcher:
         if not data:
             return False
         request = json.loads(data)
-        if "kill" in request:
-            self._kill(request["kill"])
-            return True
-        try:
-            self._start(request["start"], request["flags"], descriptors)
-        finally:
-            for descriptor in descriptors:
-                os.close(descriptor)
+        if "signal" in request:
+            self._signal(request["signal"], request["number"])
+        elif "probe" in request:
+            self._probe(request["probe"], request["address"], request["ports"])
+        else:
+            try:
+                self._start(request, descriptors)
+            finally:
+                for descriptor in descriptors:
+                    os.close(descriptor)
         return True
 
-    def _start(self, number: int, flags: int, descriptors: list[int]) -> None:
+    def _ensure_network(self) -> None:
+        if self._network < 0:
+            self._network = network.create()
+
+    def _probe(self, number: int, address: str, ports: list[int]) -> None:
+        try:
+            self._ensure_network()
+        except OSError:
+            self._tell(number, 1 << 8)
+            return
+        process = os.fork()
+        if process == 0:
+            _wait_for_ports(self._network, address, ports)
+        self._running[process] = number
+
+    def _start(self, request: dict[str, int], descriptors: list[int]) -> None:
+        number = request["start"]
         payload, stdin, stdout, stderr, report = descriptors
         try:
-            process = kernel.clone(flags)
+            if request["session_network"]:
+                self._ensure_network()
+            process = kernel.clone(request["flags"])
         except OSError as error:
             os.write(report, json.dumps({"error": f"no new namespaces: {error.strerror}"}).encode())
             self._tell(number, 1 << 8)
             return
         if process == 0:
-            _become_init(payload, (stdin, stdout, stderr), report)
+            _become_init(payload, (stdin, stdout, stderr), report, self._network)
         self._running[process] = number
 
-    def _kill(self, number: int) -> None:
+    def _signal(self, number: int, signal_number: int) -> None:
         for process, running in self._running.items():
             if running == number:
-                os.kill(process, signal.SIGKILL)
+                os.kill(process, signal_number)
 
     def _reap(self) -> None:
         while self._running:
@@ -112,12 +137,22 @@ def _serve(connection: socket.socket) -> NoReturn:
         os._exit(0)
 
 
-def _become_init(payload: int, standard: tuple[int, int, int], report: int) -> NoReturn:
+def _wait_for_ports(session_network: int, address: str, ports: list[int]) -> NoReturn:
+    try:
+        kernel.die_with_parent()
+        signal.set_wakeup_fd(-1)
+        network.wait_for_ports(session_network, address, ports)
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+
+def _become_init(payload: int, standard: tuple[int, int, int], report: int, session_network: int) -> NoReturn:
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         with os.fdopen(os.dup(payload), "rb") as file:
             spec = SandboxSpec.from_json(file.read())
-        init.run(spec, standard, report)
+        init.run(spec, standard, report, session_network)
     finally:
         os._exit(1)

@@ -1,0 +1,1 @@
+"""The embedded engine: its parts, and whole sessions through the official SDK."""
