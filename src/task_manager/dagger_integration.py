@@ -176,7 +176,7 @@ class TaskWorkflowIntegration:
         """
         task = await self._task(task_id)
         conversion = await self._open.maker.convert(task, definition=definition)
-        return await self._open.maker.keep(task, conversion, workflow_name)
+        return await self._open.maker.keep(task, conversion, workflow_name, definition=definition)
 
     async def execute_task_workflow(
         self,
@@ -381,6 +381,7 @@ class TaskWorkflowIntegration:
             actor=actor,
             skip_cache=skip_cache,
             parameters=workflow.parameters,
+            warnings=workflow.warnings,
             created_at=now,
             updated_at=now,
         )

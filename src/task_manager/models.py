@@ -164,7 +164,9 @@ class Workflow(Record):
         version: 1 for a task's first workflow, then one more each time; the highest is the current one.
         pipeline: The steps; none for a `dagger_pipeline`.
         function: `module:name` for a `dagger_pipeline`; none else.
+        definition: The custom definition that it was made from, as given; none for a template's.
         explanation: Why this template or definition was chosen, one sentence.
+        warnings: What is probably not meant, one sentence each.
         task_digest: `Task.definition_digest` when it was made, so that a task edited since is noticed.
     """
 
@@ -180,7 +182,9 @@ class Workflow(Record):
     pipeline: Pipeline | None = None
     function: str | None = None
     result_type: ResultType = ResultType.CONTAINERIZED_WORKFLOW
+    definition: dict[str, JsonValue] | None = None
     explanation: str = ""
+    warnings: tuple[str, ...] = ()
     task_digest: str = ""
     created_at: AwareDatetime
 

@@ -48,12 +48,15 @@ async def _resolve(store: Store, source: TaskSource, dependencies: Sequence[Task
     upstream = _named_task(source, dependencies)
     run = await store.run(runs.latest, upstream.id, status=WorkflowStatus.SUCCEEDED)
     if run is None:
-        return _missing(source, f"Task {upstream.title!r} has no successful run.")
+        _refuse_unless_optional(source, f"Task {upstream.title!r} has no successful run.")
+        return None
     if source.artifact is None:
         return await _result_file(store, run, folder)
     artifact = _named_artifact(source.artifact, await store.run(artifacts.of_run, run.id))
     if artifact is None:
-        return _missing(source, f"The run {run.id} of task {upstream.title!r} left no artifact {source.artifact!r}.")
+        left = f"The run {run.id} of task {upstream.title!r} left no artifact {source.artifact!r}."
+        _refuse_unless_optional(source, left)
+        return None
     return store.data_dir / artifact.path
 
 
@@ -77,10 +80,9 @@ def _named_artifact(name: str, there: Sequence[Artifact]) -> Artifact | None:
     return candidates[0] if len(candidates) == 1 else None
 
 
-def _missing(source: TaskSource, message: str) -> None:
-    if source.optional:
-        return
-    raise SourceNotFound(message, details={"task": source.task, "artifact": source.artifact})
+def _refuse_unless_optional(source: TaskSource, message: str) -> None:
+    if not source.optional:
+        raise SourceNotFound(message, details={"task": source.task, "artifact": source.artifact})
 
 
 async def _result_file(store: Store, run: WorkflowRun, folder: Path) -> Path:

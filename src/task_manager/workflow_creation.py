@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from task_manager.errors import InvalidInput, WorkflowTypeConflict
 from task_manager.models import Task, Workflow, WorkflowType, new_id
 from task_manager.pipeline_converter import Conversion, PipelineConverter
-from task_manager.store import Store, projects, workflows
+from task_manager.store import Store, projects, tasks, workflows
 
 Member = TypeVar("Member", bound=StrEnum)
 
@@ -54,6 +54,7 @@ class WorkflowMaker:
         project = await self._store.run(projects.get, task.project_id)
         source = task.source_folder or project.source_folder
         files = await asyncio.to_thread(_list_files, Path(source)) if source else ()
+        needed = [await self._store.run(tasks.get, dependency) for dependency in task.dependencies]
         try:
             return await asyncio.to_thread(
                 self._converter.convert,
@@ -63,13 +64,29 @@ class WorkflowMaker:
                 definition=definition,
                 workflow_type=workflow_type,
                 files=files,
+                task_dependencies=[name for other in needed for name in (other.id, other.title)],
             )
         except InvalidInput as error:
             error.message = f"Task {task.title!r}: {error.message}"
             raise
 
-    async def keep(self, task: Task, conversion: Conversion, name: str | None = None) -> Workflow:
-        """Store a conversion as the next version of the task's workflow, which becomes the current one."""
+    async def keep(
+        self,
+        task: Task,
+        conversion: Conversion,
+        name: str | None = None,
+        *,
+        definition: Mapping[str, JsonValue] | None = None,
+    ) -> Workflow:
+        """Store a conversion as the next version of the task's workflow, which becomes the current one.
+
+        Args:
+            task: Whose workflow it is.
+            conversion: What was made of the task.
+            name: By default the task's title.
+            definition: The custom definition that was converted, if it is not the task's own.
+        """
+        own = task.pipeline if conversion.template_id is None else None
         workflow = Workflow(
             id=new_id("workflow"),
             task_id=task.id,
@@ -82,7 +99,9 @@ class WorkflowMaker:
             pipeline=conversion.pipeline,
             function=conversion.function,
             result_type=conversion.result_type,
+            definition=dict(definition) if definition is not None else own,
             explanation=conversion.explanation,
+            warnings=tuple(str(finding) for finding in conversion.warnings),
             task_digest=task.definition_digest,
             created_at=self._clock(),
         )
@@ -105,17 +124,12 @@ class WorkflowMaker:
             conversion = await self.convert(task, parameters=parameters, workflow_type=wanted)
             return await self.keep(task, conversion, current.name if current else None)
         if parameters:
-            conversion = await self._again(task, current, parameters)
-            return await self.keep(task, conversion, current.name)
+            values = {**current.parameters, **parameters}
+            conversion = await self.convert(
+                task, template_id=current.template_id, definition=current.definition, parameters=values
+            )
+            return await self.keep(task, conversion, current.name, definition=current.definition)
         return current
-
-    async def _again(self, task: Task, current: Workflow, parameters: Mapping[str, JsonValue]) -> Conversion:
-        """The current workflow's conversion with other parameters."""
-        values = {**current.parameters, **parameters}
-        if current.template_id is not None:
-            return await self.convert(task, template_id=current.template_id, parameters=values)
-        definition = current.pipeline.model_dump(mode="json") if current.pipeline else {"function": current.function}
-        return await self.convert(task, definition=task.pipeline or definition, parameters=values)
 
 
 def _type_conflict(task: Task, current: Workflow, wanted: WorkflowType | None) -> WorkflowTypeConflict:

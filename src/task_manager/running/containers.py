@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import posixpath
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
+from task_manager.conversion.paths import container_path
 from task_manager.errors import InvalidConfiguration, SourceNotFound
 from task_manager.pipeline import (
     CachePolicy,
@@ -84,7 +84,7 @@ class StepContainers:
     def _with_surroundings(self, container: dagger.Container, step: Step) -> dagger.Container:
         for volume in step.caches:
             container = container.with_mounted_cache(
-                container_path(step, volume.target), self._client.cache_volume(f"task-manager-{volume.name}")
+                container_path(step.workdir, volume.target), self._client.cache_volume(f"task-manager-{volume.name}")
             )
         for name, reference in step.secrets.items():
             secret = self._client.set_secret(reference, _secret_value(step, name, reference))
@@ -104,7 +104,7 @@ class StepContainers:
         return container.as_service(use_entrypoint=True)
 
     async def _with_source(self, container: dagger.Container, step: Step, source: Source) -> dagger.Container:
-        target = container_path(step, source.target)
+        target = container_path(step.workdir, source.target)
         match source:
             case InlineSource():
                 mode = _EXECUTABLE if source.executable else _READABLE
@@ -159,14 +159,9 @@ def command_line(step: Step) -> list[str] | None:
     return list(step.command) if step.command is not None else None
 
 
-def container_path(step: Step, path: str) -> str:
-    """A path in a step's container, made absolute by its working folder."""
-    return posixpath.normpath(posixpath.join("/", step.workdir, path))
-
-
 def output_path(step: Step, output: Output) -> str:
     """Where a file or folder output lies in the container."""
-    return container_path(step, output.path or ".")
+    return container_path(step.workdir, output.path or ".")
 
 
 def contained_path(root: Path | None, relative: str) -> Path:

@@ -5,7 +5,9 @@ import binascii
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Column, Select
 
 from task_manager.errors import InvalidInput
 
@@ -31,6 +33,31 @@ class Page(Generic[T]):
 def encode_cursor(key: Sequence[str | int]) -> str:
     """The key of a page's last record, as text that fits into an address."""
     return base64.urlsafe_b64encode(json.dumps(list(key)).encode()).decode().rstrip("=")
+
+
+def after(
+    query: Select[Any], cursor: str | None, order: Sequence[Column[Any]], *, newest_first: bool = False
+) -> Select[Any]:
+    """The query in an order, from a cursor on.
+
+    Args:
+        query: Any selection that has the columns.
+        cursor: What a page gave as `next_cursor`; none: from the beginning.
+        order: The columns of the order; together unique.
+        newest_first: Whether the order is descending.
+
+    Raises:
+        InvalidInput: The cursor is not one of that order.
+    """
+    ordered = query.order_by(*(column.desc() if newest_first else column for column in order))
+    if cursor is None:
+        return ordered
+    (*before, last), (*equal, end) = order, decode_cursor(cursor, [column.type.python_type for column in order])
+    condition = last < end if newest_first else last > end
+    for column, value in zip(reversed(before), reversed(equal), strict=True):
+        beyond = column < value if newest_first else column > value
+        condition = beyond | ((column == value) & condition)
+    return ordered.where(condition)
 
 
 def decode_cursor(cursor: str, types: Sequence[type]) -> list[str | int]:

@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from task_manager.errors import Conflict, InvalidInput, NotFound, StoreError
 from task_manager.models import Record
-from task_manager.store.paging import Page, check_limit, decode_cursor, encode_cursor
+from task_manager.store.paging import Page, after, check_limit, encode_cursor
 from task_manager.store.tables import UtcTime
 
 R = TypeVar("R", bound=Record)
@@ -128,24 +128,12 @@ class RecordTable(Generic[R]):
         Raises:
             InvalidInput: The limit or the cursor cannot be used.
         """
-        found = self.all(c, self._after(query, cursor).limit(check_limit(limit) + 1))
+        ordered = after(query, cursor, self._order, newest_first=self.newest_first)
+        found = self.all(c, ordered.limit(check_limit(limit) + 1))
         if len(found) <= limit:
             return Page(found)
         last = found[limit - 1]
         return Page(found[:limit], encode_cursor([getattr(last, column.name) for column in self._order]))
-
-    def _after(self, query: Select[Any], cursor: str | None) -> Select[Any]:
-        """The query in the list's order, from the cursor on."""
-        ordered = query.order_by(*(column.desc() if self.newest_first else column for column in self._order))
-        if cursor is None:
-            return ordered
-        key = decode_cursor(cursor, [column.type.python_type for column in self._order])
-        (*before, last), (*equal, end) = self._order, key
-        condition = last < end if self.newest_first else last > end
-        for column, value in zip(reversed(before), reversed(equal), strict=True):
-            beyond = column < value if self.newest_first else column > value
-            condition = beyond | ((column == value) & condition)
-        return ordered.where(condition)
 
 
 class IdentifiedTable(RecordTable[R]):

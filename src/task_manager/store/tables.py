@@ -135,7 +135,9 @@ class WorkflowColumns(TypedColumns):
     pipeline: Named[dict[str, Any] | None] = Column(DOCUMENT)
     function: Named[str | None] = Column(Text)
     result_type: Named[str] = Column(String(32))
+    definition: Named[dict[str, Any] | None] = Column(DOCUMENT, nullable=True)
     explanation: Named[str] = Column(Text)
+    warnings: Named[list[str]] = Column(DOCUMENT)
     task_digest: Named[str] = Column(Text)
     created_at: Named[datetime] = Column(UtcTime)
 
