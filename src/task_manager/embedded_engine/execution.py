@@ -227,7 +227,6 @@ class _Plan:
         secrets = tuple(
             (name, secret.value.decode("utf-8", "surrogateescape")) for name, secret in execution.secret_environment
         )
-        points = self.workspace.mount_points()
         return SandboxSpec(
             root=self._root,
             arguments=execution.arguments,
@@ -235,7 +234,7 @@ class _Plan:
             working_folder=execution.working_folder,
             user=execution.user,
             mounts=self._mounts,
-            mount_points=points,
+            mount_points=self._store.mount_points,
             redirect_stdin=execution.redirect_stdin,
             redirect_stdout=execution.redirect_stdout,
             redirect_stderr=execution.redirect_stderr,

@@ -90,8 +90,7 @@ class HostToolchain:
             yield _identity(path)
         for prefix in self._prefixes:
             for folder in (f"{prefix}/bin", *map(str, sorted(Path(prefix).glob("lib*/python*/site-packages")))):
-                yield _identity(folder)
-                yield from (_identity(str(child)) for child in sorted(_children(folder)))
+                yield from (_package_identity(child) for child in sorted(_children(folder)))
 
 
 def _outermost(prefixes: Sequence[str]) -> tuple[str, ...]:
@@ -109,6 +108,15 @@ def _children(folder: str) -> list[Path]:
         return list(Path(folder).iterdir())
     except OSError:
         return []
+
+
+def _package_identity(path: Path) -> str:
+    """Return what changes when an installer replaces a package, and not when Python caches its bytecode."""
+    if path.name == "__pycache__":
+        return ""
+    if path.suffix in (".dist-info", ".egg-info"):
+        return _identity(str(path / "RECORD"))
+    return str(path) if path.is_dir() else _identity(str(path))
 
 
 def _identity(path: str) -> str:

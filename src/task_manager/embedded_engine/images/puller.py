@@ -7,6 +7,7 @@ import io
 import json
 import platform as host
 import shutil
+import time
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,11 +21,14 @@ from task_manager.embedded_engine.images.references import LAYOUT_SCHEME, parse_
 from task_manager.embedded_engine.images.registry import Credentials, RegistryClient, RegistrySettings
 from task_manager.embedded_engine.images.sources import ImageConfig, ImageSource, Manifest, parse_config, sha256
 from task_manager.embedded_engine.images.unpacking import BadArchiveError, unpack
+from task_manager.embedded_engine.single_flight import SingleFlight
 from task_manager.embedded_engine.snapshots import Snapshot, Threads, with_layer, writable
 from task_manager.embedded_engine.store.layers import LayerStore, Record, Workspace
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "riscv64": "riscv64"}
 _LARGEST_CONFIG = 8 << 20
+# How long a tag is taken to stand for the same image.
+_RESOLVED_SECONDS = 60.0
 
 
 def default_platform() -> str:
@@ -51,6 +55,8 @@ class ImagePuller:
         self._client: RegistryClient | None = None
         self._slots = asyncio.Semaphore(parallelism)
         self._unpacking: dict[str, asyncio.Lock] = {}
+        self._flights = SingleFlight()
+        self._resolved: dict[tuple[str, str, Credentials | None], tuple[float, Image]] = {}
 
     async def close(self) -> None:
         """Close every connection."""
@@ -58,7 +64,7 @@ class ImagePuller:
             await self._client.close()
 
     async def resolve(self, text: str, wanted: str, credentials: Credentials | None) -> Image:
-        """Return the image that a reference names.
+        """Return the image that a reference names; a registry that said so lately is not asked again.
 
         Args:
             text: The reference.
@@ -69,6 +75,16 @@ class ImagePuller:
             RegistryUnreachableError: The registry did not answer.
             ImageNotPulledError: There is no such image, or it is broken.
         """
+        key = (text, wanted, credentials)
+        now = time.monotonic()
+        moment, known = self._resolved.get(key, (-_RESOLVED_SECONDS, None))
+        if known is not None and now - moment < _RESOLVED_SECONDS:
+            return known
+        image = await self._flights.run(repr(key), lambda: self._resolve(text, wanted, credentials))
+        self._resolved[key] = (now, image)
+        return image
+
+    async def _resolve(self, text: str, wanted: str, credentials: Credentials | None) -> Image:
         source, target, name = self._source(text, credentials)
         manifest = await source.manifest(target)
         digest = manifest.digest

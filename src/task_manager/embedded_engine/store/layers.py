@@ -6,6 +6,7 @@
     caches/KEY/                 cache volumes
     empty/0, empty/1            what overlays of nothing are made of
     stub/                       folders and files that every sandbox mounts on
+    points/                     where sandboxes attach what they are built of
     tmp/SESSION/                a session's unfinished work; `lock` beside it is held while the session lives
 
 A result is written aside and renamed into place, so it is there whole or not at all, whichever process dies. What a
@@ -22,6 +23,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,20 +65,14 @@ class Workspace:
         """
         upper, work = self.entry / str(index), self._work / str(index)
         upper.mkdir(mode=0o755)
-        work.mkdir(parents=True)
+        self._work.mkdir(exist_ok=True)
+        work.mkdir()
         if like is not None:
             status = like.stat()
             if (status.st_uid, status.st_gid) != (os.getuid(), os.getgid()):
                 os.chown(upper, status.st_uid, status.st_gid)
             upper.chmod(status.st_mode & 0o7777)
         return str(upper), str(work)
-
-    def mount_points(self) -> str:
-        """Return a folder with the two empty ones, `root` and `part`, that a sandbox is built on."""
-        points = self._work / "points"
-        for name in ("root", "part"):
-            (points / name).mkdir(parents=True)
-        return str(points)
 
 
 class LayerStore:
@@ -89,6 +85,7 @@ class LayerStore:
         self._boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         self._known: dict[str, Record] = {}
         self._synced: dict[str, float] = {}
+        self._janitor = ThreadPoolExecutor(1, thread_name_prefix="engine-janitor")
         self._dirty = False
         self._lock = -1
 
@@ -107,6 +104,11 @@ class LayerStore:
         """This session's own folder; gone when the session is."""
         return self._session
 
+    @property
+    def mount_points(self) -> str:
+        """A folder with two empty ones, `root` and `part`: sandboxes are built on them, each in its own namespace."""
+        return str(self.root / "points")
+
     def open(self) -> None:
         """Make the folder where it is missing, take this session's place in it and sweep up after dead sessions.
 
@@ -124,6 +126,7 @@ class LayerStore:
         """Flush, and leave no trace of this session's unfinished work."""
         with suppress(OSError):
             self.flush()
+        self._janitor.shutdown()
         remove_tree(self._session)
         with suppress(OSError):
             self._lock_path(self._session).unlink()
@@ -169,7 +172,8 @@ class LayerStore:
             with self.guarded():
                 yield Workspace(folder)
         finally:
-            remove_tree(folder)
+            # Removing takes longer than all the rest of a small step, and nobody waits for it.
+            self._janitor.submit(remove_tree, folder)
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
@@ -232,7 +236,7 @@ class LayerStore:
         aside.rename(self.root / "synced" / self._boot)
 
     def _prepare(self) -> None:
-        for name in ("entries", "synced", "caches", "tmp", "empty/0", "empty/1", "stub"):
+        for name in ("entries", "synced", "caches", "tmp", "empty/0", "empty/1", "stub", "points/root", "points/part"):
             (self.root / name).mkdir(mode=0o755, parents=True, exist_ok=True)
         self.root.chmod(0o700)
         for name in _STUB_FOLDERS:
