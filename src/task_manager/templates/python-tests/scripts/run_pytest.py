@@ -65,6 +65,7 @@ def environment(options: argparse.Namespace) -> dict[str, str]:
         folders += [library, *library.glob("lib*/python3*/*-packages"), *library.glob("local/lib*/python3*/*-packages")]
         programs += [library / "bin", library / "local" / "bin"]
     return {
+        "COLUMNS": "120",  # without a terminal pytest cuts its lines at 80
         "PYTHONDONTWRITEBYTECODE": "1",
         **os.environ,
         "PYTHONPATH": joined(folders, os.environ.get("PYTHONPATH")),
