@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Table
 
 from task_manager.errors import Conflict, InvalidInput, NotFound
-from task_manager.models import Task, new_id
+from task_manager.models import Artifact, Event, Phase, Project, Record, StepRecord, Task, Workflow, WorkflowRun, new_id
 from task_manager.pipeline import Pipeline
-from task_manager.store import Page, Store, phases, projects, runs, tasks, workflows
+from task_manager.store import Page, Store, phases, projects, runs, tables, tasks, workflows
 from task_manager.workflow_status import TaskStatus
 from tests.store.builders import (
     LATER,
@@ -293,6 +294,23 @@ class TestRemoval:
     def test_what_is_not_there_cannot_be_removed(self, store: Store, module: ModuleType) -> None:
         with pytest.raises(NotFound):
             store.run_sync(module.delete, "none")
+
+
+@pytest.mark.parametrize(
+    ("model", "table", "elsewhere"),
+    [
+        (Project, tables.projects, set()),
+        (Phase, tables.phases, set()),
+        (Task, tables.tasks, {"dependencies"}),
+        (Workflow, tables.workflows, set()),
+        (WorkflowRun, tables.runs, set()),
+        (StepRecord, tables.steps, set()),
+        (Event, tables.events, set()),
+        (Artifact, tables.artifacts, set()),
+    ],
+)
+def test_every_field_has_its_column(model: type[Record], table: Table, elsewhere: set[str]) -> None:
+    assert set(model.model_fields) - elsewhere == {column.name for column in table.c}
 
 
 JSON = st.recursive(
