@@ -49,12 +49,6 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     assert loaded & HEAVY == set()
 
 
-def test_importing_the_package_loads_nothing_heavy() -> None:
-    program = "import task_manager, task_manager.cli, sys; print(*{name.partition('.')[0] for name in sys.modules})"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-    assert set(done.stdout.split()) & (HEAVY | {"typer", "rich"}) == set()
-
-
 def commands() -> Iterator[tuple[str, ...]]:
     """Every command that the help names, found by asking for help."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
@@ -87,11 +88,11 @@ class Session:
         from task_manager.errors import TaskManagerError
 
         try:
-            asyncio.run(work)
+            asyncio.run(_ended_by_signals(work))
         except TaskManagerError as error:
             self.output.error(error)
             raise typer.Exit(of_error(error)) from error
-        except KeyboardInterrupt as error:
+        except (KeyboardInterrupt, asyncio.CancelledError) as error:
             self.output.problem("Cancelled.", data={"code": "cancelled", "message": "Cancelled."})
             raise typer.Exit(ExitCode.CANCELLED) from error
         except (typer.Exit, typer.Abort, typer.TyperException, BrokenPipeError):
@@ -109,3 +110,12 @@ class Session:
             "Run it again with --debug (or TASK_MANAGER_DEBUG=1) to see where.",
             {"code": "unexpected", "message": text},
         )
+
+
+async def _ended_by_signals(work: Coroutine[Any, Any, None]) -> None:
+    """Do the work; a polite request to end cancels it, as Ctrl-C does."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    if task is not None and os.name == "posix":
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, task.cancel)
+    await work
