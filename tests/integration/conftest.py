@@ -51,7 +51,7 @@ def engine_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def mirrored(registry: Registry, busybox_layout: Path, python_layout: Path) -> dict[str, object]:
     """Settings under which Docker Hub's names come from the local registry."""
-    for name, tag in (("library/python", "3.12-slim"), ("library/debian", "stable-slim")):
+    for name, tag in (("library/python", "3.12-slim"), ("library/debian", "13-slim")):
         registry.push(python_layout, name, tag)
     registry.push(busybox_layout, "library/busybox", "latest")
     return {"registries": {"mirrors": {"docker.io": [f"http://{registry.host}"]}}, "images": "pull"}
