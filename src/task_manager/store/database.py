@@ -1,6 +1,9 @@
 """Connections to the database: SQLite in a data folder, or a PostgreSQL server."""
 
+import contextlib
+import fcntl
 import json
+import os
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +20,8 @@ DATABASE_FILE: Final = "task-manager.db"
 POSTGRESQL_SCHEMES: Final = ("postgresql", "postgres", "postgresql+psycopg")
 
 _POOL_SIZE: Final = 8
+# The bytes 18 and 19 of a database with a write-ahead log (sqlite.org/fileformat.html, section 1.3.3).
+_WAL_VERSIONS: Final = b"\2\2"
 _READS: Final = "task_manager_reads"
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -50,6 +55,25 @@ def read_only(operation: F) -> F:
 def is_read_only(operation: Callable[..., Any]) -> bool:
     """Whether an operation was marked as one that writes nothing."""
     return getattr(operation, _READS, False) is True
+
+
+def create_sqlite(file: Path) -> None:
+    """Make the file, for its owner alone, and turn its write-ahead log on for good, unless both were done before.
+
+    Several processes may try at the same time. SQLite does not wait while it turns the log on: of two that try, one may
+    fail at once. So they queue here, by a lock on the folder.
+    """
+    file.touch(mode=0o600)
+    with file.open("rb") as content:
+        if content.read(20)[18:] == _WAL_VERSIONS:
+            return
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        with contextlib.closing(sqlite3.connect(file, timeout=BUSY_SECONDS)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+    finally:
+        os.close(folder)
 
 
 def open_sqlite(file: Path) -> Engines:
@@ -127,7 +151,6 @@ def _sqlite_engine(file: Path, prepare: Callable[[sqlite3.Connection, object], N
 
 
 def _prepare_writer(connection: sqlite3.Connection, _record: object) -> None:
-    connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA foreign_keys = ON")
     # With a write-ahead log this loses no integrity; a power cut may lose the newest transactions, a crash none.
     connection.execute("PRAGMA synchronous = NORMAL")

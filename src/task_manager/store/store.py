@@ -18,6 +18,7 @@ from task_manager.errors import StoreError, StoreUnwritable
 from task_manager.store.database import (
     DATABASE_FILE,
     Engines,
+    create_sqlite,
     is_read_only,
     open_postgresql,
     open_sqlite,
@@ -157,11 +158,11 @@ def _prepare_folder(folder: Path) -> None:
 
 
 def _open_database(data_dir: Path, database_url: str | None) -> tuple[str, Engines]:
-    """The database's name for people, and its engines; an SQLite file is made for its owner alone."""
+    """The database's name for people, and its engines."""
     if database_url is not None:
         url = parse_url(database_url)
         return url.render_as_string(hide_password=True), open_postgresql(url)
     file = data_dir / DATABASE_FILE
     with translated(str(file)):
-        file.touch(mode=0o600)
+        create_sqlite(file)
     return str(file), open_sqlite(file)
