@@ -321,6 +321,17 @@ async def test_cancelling_a_running_run_stops_it_and_is_idempotent(tmp_path: Pat
         assert [event.status.value for event in log if event.status][-2:] == ["cancelling", "cancelled"]
 
 
+async def test_a_run_is_cancelled_and_awaited_from_another_process_through_the_store(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        hold(s.engine)
+        run = await s.integration.execute_task_workflow((await s.task("Endless")).id)
+        await s.engine.busy.wait()
+        async with TaskWorkflowIntegration(settings=s.integration.settings) as elsewhere:
+            waiting = asyncio.create_task(elsewhere.wait_for_run(run.id))
+            assert (await elsewhere.cancel_run(run.id, actor="somebody else")).status is WorkflowStatus.CANCELLED
+            assert (await waiting).status is WorkflowStatus.CANCELLED
+
+
 async def test_closing_the_integration_ends_its_runs_as_cancelled(tmp_path: Path) -> None:
     async with scene(tmp_path) as s:
         hold(s.engine)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +26,9 @@ from task_manager.workflow_cache import PipelineCache
 from task_manager.workflow_creation import WorkflowMaker, chosen
 from task_manager.workflow_status import Reason, TaskStatus, WorkflowStatus
 from task_manager.workflow_templates import WorkflowTemplateRegistry
+
+_LOOK_SECONDS = 0.1
+_CANCEL_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -213,17 +217,15 @@ class TaskWorkflowIntegration:
         """Wait for a run's end.
 
         Args:
-            run_id: A run of this process; any other is returned as it is.
+            run_id: The run, whichever process executes it.
             timeout: Seconds after which the run is returned as it is then; none: no limit.
 
         Raises:
             NotFound: There is no such run.
         """
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
-                await self._open.scheduler.wait(run_id)
-        except TimeoutError:
-            pass
+                return await self._ended(run_id)
         return await self._open.store.run(runs.get, run_id)
 
     async def get_workflow_status(self, task_id: str) -> WorkflowState:
@@ -315,6 +317,8 @@ class TaskWorkflowIntegration:
     async def cancel_run(self, run_id: str, *, actor: str = "local") -> WorkflowRun:
         """Stop a run and wait until its containers are gone; one that is over is returned as it is.
 
+        A run of another process is stopped by that process; after ten seconds it is returned as it is then.
+
         Raises:
             NotFound: There is no such run.
         """
@@ -329,7 +333,14 @@ class TaskWorkflowIntegration:
             if not (await self._open.store.run(runs.get, run_id)).status.is_terminal:
                 raise
         await self._open.scheduler.cancel(run_id)
-        return await self._open.store.run(runs.get, run_id)
+        return await self.wait_for_run(run_id, _CANCEL_SECONDS)
+
+    async def _ended(self, run_id: str) -> WorkflowRun:
+        await self._open.scheduler.wait(run_id)
+        # Another process may execute it, so the store is looked at.
+        while not (run := await self._open.store.run(runs.get, run_id)).status.is_terminal:  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_SECONDS)
+        return run
 
     @property
     def store(self) -> Store:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import TypeAlias
 
 from task_manager.artifacts import describe_artifact, require_within
 from task_manager.communication import DaggerCommunicationManager
@@ -32,6 +33,10 @@ from task_manager.workflow_status import TRANSITIONS, Reason, StepStatus, Workfl
 log = get_logger(__name__)
 
 RUNS_FOLDER = "runs"
+WISH_SECONDS = 0.2
+"""How often a running run looks whether its end was asked for, in seconds."""
+
+_End: TypeAlias = tuple[WorkflowStatus, Reason | None]
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,8 @@ class RunExecutor:
     async def execute(self, run_id: str) -> WorkflowRun:
         """Execute a queued run to its end.
 
-        Cancelling this coroutine stops the run's containers and writes `cancelled`.
+        Cancelling this coroutine, or the wish `cancelling` in the store, stops the run's containers and writes
+        `cancelled`.
 
         Returns:
             The run as it ended.
@@ -93,21 +99,23 @@ class RunExecutor:
         try:
             await self._enter(run_id, WorkflowStatus.PREPARING)
             async with asyncio.timeout(limit):
-                status, reason = await self._carry_out(job)
+                ended = await self._unless_cancelled(job)
         except TimeoutError:
             text = f"The run was stopped after {limit:g} s, its time limit."
-            status, reason = WorkflowStatus.TIMED_OUT, Reason(code="run_timed_out", text=text)
+            ended = WorkflowStatus.TIMED_OUT, Reason(code="run_timed_out", text=text)
         except asyncio.CancelledError:
             await asyncio.shield(self._cancelled(run_id))
             raise
         except TaskManagerError as error:
-            status, reason = WorkflowStatus.FAILED, reason_of(error)
+            ended = WorkflowStatus.FAILED, reason_of(error)
         except Exception as error:
             log.exception("run_crashed", run_id=run_id)
             text = f"The run met an unexpected error: {type(error).__name__}: {error}"
-            status, reason = WorkflowStatus.FAILED, Reason(code="internal_error", text=text)
+            ended = WorkflowStatus.FAILED, Reason(code="internal_error", text=text)
+        if ended is None:
+            return await self._store.run(end_cancelled, run_id, now=self._clock())
         await self._store.run(skip_pending, run_id, now=self._clock())
-        return await self._enter(run_id, status, reason)
+        return await self._enter(run_id, *ended)
 
     async def _load(self, run_id: str) -> _Job:
         run = await self._store.run(runs.get, run_id)
@@ -123,7 +131,24 @@ class RunExecutor:
         own = job.workflow.pipeline.timeout if job.workflow.pipeline else None
         return own or self._settings.default_run_timeout
 
-    async def _carry_out(self, job: _Job) -> tuple[WorkflowStatus, Reason | None]:
+    async def _unless_cancelled(self, job: _Job) -> _End | None:
+        """Carry the run out; None when somebody wished for its end meanwhile, and it was stopped."""
+        work = asyncio.create_task(self._carry_out(job))
+        wish = asyncio.create_task(self._cancel_wished(job.run.id))
+        try:
+            await asyncio.wait([work, wish], return_when=asyncio.FIRST_COMPLETED)
+            return await work if work.done() else None
+        finally:
+            wish.cancel()
+            work.cancel()
+            await asyncio.wait([work, wish])
+
+    async def _cancel_wished(self, run_id: str) -> None:
+        # Any process may write the wish, so the store is looked at.
+        while (await self._store.run(runs.get, run_id)).status is not WorkflowStatus.CANCELLING:  # noqa: ASYNC110
+            await asyncio.sleep(WISH_SECONDS)
+
+    async def _carry_out(self, job: _Job) -> _End:
         if job.workflow.pipeline is None:
             outcomes = await self._run_function(job)
         else:
@@ -164,7 +189,7 @@ class RunExecutor:
             epochs=await self._store.run(steps.last_failures, job.task.id),
         )
 
-    async def _process(self, job: _Job, outcomes: Sequence[StepOutcome]) -> tuple[WorkflowStatus, Reason | None]:
+    async def _process(self, job: _Job, outcomes: Sequence[StepOutcome]) -> _End:
         kept, too_large = await asyncio.to_thread(self._describe, job, outcomes)
         for artifact in kept:
             await self._store.run(artifacts.put, artifact)
@@ -181,7 +206,7 @@ class RunExecutor:
         kept: Sequence[Artifact],
         status: WorkflowStatus,
         reason: Reason | None,
-    ) -> tuple[WorkflowStatus, Reason | None]:
+    ) -> _End:
         now = self._clock()
         run = await self._store.run(runs.get, job.run.id)
         result = await asyncio.to_thread(
@@ -335,7 +360,7 @@ def _stood_for(outcomes: Sequence[StepOutcome], plan: ExecutionPlan, pipeline: P
     )
 
 
-def _conclusion(outcomes: Sequence[StepOutcome]) -> tuple[WorkflowStatus, Reason | None]:
+def _conclusion(outcomes: Sequence[StepOutcome]) -> _End:
     """What the steps' ends mean for the run: the first that did not end well decides, a time-out before a failure."""
     for step_status, status in (
         (StepStatus.TIMED_OUT, WorkflowStatus.TIMED_OUT),
