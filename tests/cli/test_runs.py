@@ -38,11 +38,6 @@ def project(cli: Cli, source: Path, monkeypatch: pytest.MonkeyPatch, engine_data
     return source
 
 
-@pytest.fixture(scope="session")
-def engine_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cli-engine")
-
-
 AddTask = Callable[..., None]
 
 

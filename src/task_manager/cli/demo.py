@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -76,5 +77,7 @@ async def _prepare(
     if broken:
         session.output.say(Text(f"Broken on purpose: {break_copy(copy, broken).description}", style="yellow"))
     stored = await application.store.run(store_demo, demo_project(copy, inputs, utc_now()))
-    await application.remove_run_files(stored.removed_runs)
+    from task_manager.artifacts import remove_run_folders
+
+    await asyncio.to_thread(remove_run_folders, application.store.data_dir, stored.removed_runs)
     return stored.project

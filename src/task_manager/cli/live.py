@@ -21,6 +21,7 @@ from task_manager.workflow_status import StepStatus, WorkflowStatus
 
 _POLL_SECONDS = 0.1
 _FRAMES_PER_SECOND = 12
+_STATUS_WIDTH = 10  # so that columns do not jump when a state gets a longer name
 
 
 class Display(Protocol):
@@ -153,7 +154,7 @@ def progress_table(views: Sequence[RunView], now: datetime, spinner: RenderableT
     grid = Table.grid(padding=(0, 2, 0, 0), expand=True)
     grid.add_column(width=1)
     grid.add_column(no_wrap=True, overflow="ellipsis", max_width=36)
-    grid.add_column(no_wrap=True)
+    grid.add_column(no_wrap=True, min_width=_STATUS_WIDTH)
     grid.add_column(no_wrap=True, justify="right", min_width=6)
     grid.add_column(no_wrap=True, overflow="ellipsis", style="dim", ratio=1)
     for view in views:

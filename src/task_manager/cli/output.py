@@ -61,22 +61,19 @@ class Output:
             return
         for renderable in renderables:
             if self.console.is_terminal:
-                self._print(renderable)
+                _print(self.console, renderable)
             else:
                 sys.stdout.write(self._unpadded(renderable))
 
-    def _print(self, renderable: RenderableType) -> None:
-        self.console.print(renderable, highlight=False, soft_wrap=isinstance(renderable, str | Text))
-
     def _unpadded(self, renderable: RenderableType) -> str:
         with self.console.capture() as capture:
-            self._print(renderable)
+            _print(self.console, renderable)
         return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
 
     def note(self, text: str) -> None:
         """Print a remark on standard error; nothing with `--json`."""
         if not self.json:
-            self.errors.print(Text(text, style="dim"), soft_wrap=True)
+            _print(self.errors, Text(text, style="dim"))
 
     def note_more(self, cursor: str | None) -> None:
         """Tell how to get the rest of a list that is not whole."""
@@ -92,9 +89,14 @@ class Output:
         if self.json:
             sys.stderr.write(json.dumps({"error": json_ready(data or {"message": message})}, ensure_ascii=False) + "\n")
             return
-        self.errors.print(Text.assemble(("Error: ", "bold red"), message), soft_wrap=True)
+        _print(self.errors, Text.assemble(("Error: ", "bold red"), message))
         if remedy:
-            self.errors.print(Text(remedy), soft_wrap=True)
+            _print(self.errors, Text(remedy))
+
+
+def _print(console: Console, renderable: RenderableType) -> None:
+    """Wrap words in a terminal; elsewhere a line stays whole, for those who search in it."""
+    console.print(renderable, soft_wrap=not console.is_terminal and isinstance(renderable, str | Text))
 
 
 def _console(*, stderr: bool) -> Console:

@@ -76,5 +76,5 @@ async def delete(session: Session, *, phase: PhaseArgument, project: ProjectOpti
     async with session.application() as application:
         found = await application.tasks.get_phase(phase, project)
         confirm_removal(session, f"phase {found.name!r} with its tasks, their runs and artifacts", yes=yes)
-        await application.remove_run_files(await application.tasks.delete_phase(found.id))
+        await application.tasks.delete_phase(found.id)
     session.output.show({"deleted": found.id}, f"Removed phase {found.name}.")

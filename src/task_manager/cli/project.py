@@ -166,7 +166,7 @@ async def delete(session: Session, *, project: ProjectArgument, yes: Yes = False
     async with session.application() as application:
         found = await application.tasks.get_project(project)
         confirm_removal(session, f"project {found.name!r} with all its tasks, runs and artifacts", yes=yes)
-        await application.remove_run_files(await application.tasks.delete_project(found.id))
+        await application.tasks.delete_project(found.id)
     session.output.show({"deleted": found.id}, f"Removed project {found.name}.")
 
 

@@ -235,7 +235,7 @@ async def delete(session: Session, *, task: TaskArgument, project: ProjectOption
     async with session.application() as application:
         found = await application.tasks.get_task(task, project)
         confirm_removal(session, f"task {found.title!r} with its runs and artifacts", yes=yes)
-        await application.remove_run_files(await application.tasks.delete_task(found.id))
+        await application.tasks.delete_task(found.id)
     session.output.show({"deleted": found.id}, f"Removed task {found.title}.")
 
 
