@@ -158,6 +158,11 @@ async def test_host_files_come_from_the_source_folder(tmp_path: Path) -> None:
     assert work.engine.calls[-1].files["/src/a.txt"] == "a"
 
 
+async def test_an_optional_host_source_is_left_out_where_there_is_no_source_folder(tmp_path: Path) -> None:
+    step = {"id": "s", "command": ["x"], "sources": [{"type": "host", "target": "/src", "optional": True}]}
+    assert (await bench(tmp_path).run(step))["s"].status is StepStatus.SUCCEEDED
+
+
 async def test_a_link_that_leads_out_of_the_source_folder_is_refused(tmp_path: Path) -> None:
     source = tmp_path / "project"
     source.mkdir()

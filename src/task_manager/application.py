@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
-from collections.abc import Sequence
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -83,16 +81,6 @@ class Application:
             self._stack.push_async_callback(integration.shutdown)
             self._workflows = integration
         return self._workflows
-
-    async def remove_run_files(self, run_ids: Sequence[str]) -> None:
-        """Remove the files of runs that are no longer in the store; what is gone already is no error."""
-        await asyncio.to_thread(self._remove_run_files, run_ids)
-
-    def _remove_run_files(self, run_ids: Sequence[str]) -> None:
-        from task_manager.run_executor import RUNS_FOLDER
-
-        for run_id in run_ids:
-            shutil.rmtree(self.store.data_dir / RUNS_FOLDER / run_id, ignore_errors=True)
 
     def _make_workflows(self) -> TaskWorkflowIntegration:
         from task_manager.dagger_integration import TaskWorkflowIntegration

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
+import shutil
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -12,6 +14,17 @@ from task_manager.models import Artifact
 
 _CHUNK = 1024 * 1024
 _DIRECTORY = "inode/directory"
+
+
+def run_folder(root: Path, run_id: str) -> Path:
+    """Where a run's outputs and logs lie below the data folder."""
+    return root / "runs" / run_id
+
+
+def remove_run_folders(root: Path, run_ids: Iterable[str]) -> None:
+    """Remove what runs left below the data folder; what is not there is no error."""
+    for run_id in run_ids:
+        shutil.rmtree(run_folder(root, run_id), ignore_errors=True)
 
 
 def describe_artifact(

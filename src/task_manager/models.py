@@ -7,6 +7,7 @@ before it writes.
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -26,24 +27,40 @@ Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, ma
 Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 
 
-def new_id(
-    kind: str,
-    *,
-    now: Callable[[], float] = time.time,
-    random_bits: Callable[[int], int] = secrets.randbits,
-) -> str:
-    """A short, sortable, unguessable id such as `task-1hv8k2m9x-4fz0q8rt2bd`.
+class IdSource:
+    """Makes short, sortable, unguessable ids such as `task-1hv8k2m9x-4fz0q8rt2bd`.
+
+    An id is the kind, nine digits of milliseconds and eleven random digits. Those of one source sort in the order in
+    which they were made, also within a millisecond: the time in them never stands still.
 
     Args:
-        kind: What it names: `project`, `phase`, `task`, `workflow` or `run`.
         now: Seconds since the epoch.
         random_bits: Returns that many random bits; 55 are used.
-
-    Returns:
-        The kind, nine digits of milliseconds, eleven random digits. Ids of one kind sort by time of creation.
     """
-    milliseconds = int(now() * 1000)
-    return f"{kind}-{_digits(milliseconds, _TIME_DIGITS)}-{_digits(random_bits(5 * _RANDOM_DIGITS), _RANDOM_DIGITS)}"
+
+    def __init__(
+        self, now: Callable[[], float] = time.time, random_bits: Callable[[int], int] = secrets.randbits
+    ) -> None:
+        self._now = now
+        self._random_bits = random_bits
+        self._last = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, kind: str) -> str:
+        """A new id.
+
+        Args:
+            kind: What it names: `project`, `phase`, `task`, `workflow` or `run`.
+        """
+        with self._lock:
+            self._last = max(int(self._now() * 1000), self._last + 1)
+            milliseconds = self._last
+        random = _digits(self._random_bits(5 * _RANDOM_DIGITS), _RANDOM_DIGITS)
+        return f"{kind}-{_digits(milliseconds, _TIME_DIGITS)}-{random}"
+
+
+new_id = IdSource()
+"""The ids of this process."""
 
 
 def _digits(number: int, count: int) -> str:

@@ -53,6 +53,7 @@ class HostSource(_Definition):
     include: tuple[str, ...] = Field((), description="Only what matches one of these patterns.")
     exclude: tuple[str, ...] = Field((), description="Nothing that matches one of these patterns.")
     gitignore: bool = Field(True, description="Whether .gitignore files are honoured.")
+    optional: bool = Field(False, description="Whether it is left out where the task has no source folder.")
 
 
 class InlineSource(_Definition):

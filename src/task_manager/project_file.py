@@ -18,11 +18,9 @@ tasks:
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -132,17 +130,10 @@ def new_project(file: ProjectFile, folder: Path, now: datetime) -> NewProject:
         Phase(id=new_id("phase"), project_id=project.id, name=name, order=order, **stamps)
         for order, name in enumerate(file.phases)
     )
-    keys = dict(zip((entry.key for entry in file.tasks), _task_ids(now), strict=False))
+    keys = {entry.key: new_id("task") for entry in file.tasks}
     phase_ids = {phase.name: phase.id for phase in phases}
     tasks = tuple(_task(entry, project, phase_ids, keys, source or folder) for entry in _dependencies_first(file.tasks))
     return NewProject(project, phases, tasks, keys)
-
-
-def _task_ids(now: datetime) -> Iterator[str]:
-    """Ids that sort in the order in which they are given: each is a millisecond younger than the one before."""
-    for milliseconds in itertools.count():
-        moment = now.timestamp() + milliseconds / 1000
-        yield new_id("task", now=partial(float, moment))
 
 
 def _task(

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
 
-from task_manager.artifacts import describe_artifact, require_within
+from task_manager.artifacts import describe_artifact, require_within, run_folder
 from task_manager.communication import DaggerCommunicationManager
 from task_manager.config import Settings
 from task_manager.errors import OutputInvalid, SourceNotFound, TaskManagerError
@@ -32,7 +32,6 @@ from task_manager.workflow_status import TRANSITIONS, Reason, StepStatus, Workfl
 
 log = get_logger(__name__)
 
-RUNS_FOLDER = "runs"
 WISH_SECONDS = 0.2
 """How often a running run looks whether its end was asked for, in seconds."""
 
@@ -124,7 +123,7 @@ class RunExecutor:
             await self._store.run(workflows.get, run.workflow_id),
             await self._store.run(tasks.get, run.task_id),
             await self._store.run(projects.get, run.project_id),
-            self._store.data_dir / RUNS_FOLDER / run.id,
+            run_folder(self._store.data_dir, run.id),
         )
 
     def _time_limit(self, job: _Job) -> float | None:

@@ -3,18 +3,22 @@
 Wherever an id is accepted, the name of a project or phase or the title of a task is too.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final, TypedDict, Unpack
+from typing import Concatenate, Final, ParamSpec, TypedDict, Unpack
 
 from task_manager import task_operations
+from task_manager.artifacts import remove_run_folders
 from task_manager.models import Phase, Priority, Project, Task, new_id, utc_now
-from task_manager.store import Page, Store, projects
+from task_manager.store import Connection, Page, Store, projects
 from task_manager.task_rules import absolute_folder, checked
 from task_manager.workflow_status import TaskStatus
 
 DEFAULT_LIMIT: Final = 50
+
+P = ParamSpec("P")
 
 
 class TaskFields(TypedDict, total=False):
@@ -125,13 +129,13 @@ class TaskService:
         """Remove a project with its phases, tasks, workflows, runs and results.
 
         Returns:
-            The ids of the removed runs; their files in the data folder are not touched.
+            The ids of the removed runs; their files in the data folder are removed, too.
 
         Raises:
             InvalidInput: Runs of it are not over.
             NotFound: There is no such project.
         """
-        return await self._store.run(task_operations.delete_project, project_id)
+        return await self._remove(task_operations.delete_project, project_id)
 
     async def create_phase(self, project_id: str, name: str, order: int | None = None) -> Phase:
         """Create a phase.
@@ -192,13 +196,13 @@ class TaskService:
         """Remove a phase with its tasks, and their workflows, runs and results.
 
         Returns:
-            The ids of the removed runs; their files in the data folder are not touched.
+            The ids of the removed runs; their files in the data folder are removed, too.
 
         Raises:
             InvalidInput: Runs of its tasks are not over, or tasks outside of it depend on its tasks.
             NotFound: There is no such phase.
         """
-        return await self._store.run(task_operations.delete_phase, phase_id, project_id)
+        return await self._remove(task_operations.delete_phase, phase_id, project_id)
 
     async def create_task(self, project_id: str, title: str, **fields: Unpack[TaskFields]) -> Task:
         """Create a task.
@@ -278,13 +282,24 @@ class TaskService:
         """Remove a task with its workflows, runs and results.
 
         Returns:
-            The ids of the removed runs; their files in the data folder are not touched.
+            The ids of the removed runs; their files in the data folder are removed, too.
 
         Raises:
             InvalidInput: Runs of it are not over, or other tasks depend on it.
             NotFound: There is no such task.
         """
-        return await self._store.run(task_operations.delete_task, task_id, project_id)
+        return await self._remove(task_operations.delete_task, task_id, project_id)
+
+    async def _remove(
+        self,
+        operation: Callable[Concatenate[Connection, P], tuple[str, ...]],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> tuple[str, ...]:
+        """Run an operation that removes records, then remove the files of the runs that went with them."""
+        removed = await self._store.run(operation, *args, **kwargs)
+        await asyncio.to_thread(remove_run_folders, self._store.data_dir, removed)
+        return removed
 
     def _stamps(self, kind: str) -> dict[str, object]:
         now = self._clock()

@@ -1,6 +1,5 @@
 """Records for tests, with what a test does not care about filled in."""
 
-import itertools
 from datetime import UTC, datetime, timedelta
 
 from task_manager.models import (
@@ -19,17 +18,10 @@ from task_manager.store import Store, phases, projects, runs, tasks, workflows
 NOW = datetime(2026, 3, 14, 15, 9, 26, 535897, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=2.5)
 
-_milliseconds = itertools.count(int(NOW.timestamp() * 1000))
-
-
-def _next_id(kind: str) -> str:
-    """An id that sorts after all that were made before: those of one millisecond are in no order."""
-    return new_id(kind, now=lambda: (next(_milliseconds) + 0.5) / 1000)
-
 
 def a_project(**fields: object) -> Project:
     """A project that is not stored."""
-    project_id = _next_id("project")
+    project_id = new_id("project")
     return Project.model_validate(
         {"id": project_id, "name": f"Project {project_id}", "created_at": NOW, "updated_at": NOW, **fields}
     )
@@ -37,28 +29,28 @@ def a_project(**fields: object) -> Project:
 
 def a_phase(project: Project, **fields: object) -> Phase:
     """A phase that is not stored."""
-    phase_id = _next_id("phase")
+    phase_id = new_id("phase")
     about = {"id": phase_id, "project_id": project.id, "name": f"Phase {phase_id}"}
     return Phase.model_validate({**about, "created_at": NOW, "updated_at": NOW, **fields})
 
 
 def a_task(project: Project, **fields: object) -> Task:
     """A task that is not stored."""
-    task_id = _next_id("task")
+    task_id = new_id("task")
     about = {"id": task_id, "project_id": project.id, "title": f"Task {task_id}"}
     return Task.model_validate({**about, "created_at": NOW, "updated_at": NOW, **fields})
 
 
 def a_workflow(task: Task, **fields: object) -> Workflow:
     """A workflow that is not stored."""
-    about = {"id": _next_id("workflow"), "task_id": task.id, "project_id": task.project_id, "name": "Workflow"}
+    about = {"id": new_id("workflow"), "task_id": task.id, "project_id": task.project_id, "name": "Workflow"}
     kind = {"workflow_type": WorkflowType.CONTAINERIZED_WORKFLOW, "created_at": NOW}
     return Workflow.model_validate({**about, **kind, **fields})
 
 
 def a_run(workflow: Workflow, **fields: object) -> WorkflowRun:
     """A run that is not stored."""
-    about = {"id": _next_id("run"), "workflow_id": workflow.id, "workflow_version": workflow.version}
+    about = {"id": new_id("run"), "workflow_id": workflow.id, "workflow_version": workflow.version}
     of = {"task_id": workflow.task_id, "project_id": workflow.project_id}
     return WorkflowRun.model_validate({**about, **of, "created_at": NOW, "updated_at": NOW, **fields})
 

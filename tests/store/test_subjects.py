@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Table
 
 from task_manager.errors import Conflict, InvalidInput, NotFound
-from task_manager.models import Artifact, Event, Phase, Project, Record, StepRecord, Task, Workflow, WorkflowRun, new_id
+from task_manager.models import Artifact, Event, Phase, Project, Record, StepRecord, Task, Workflow, WorkflowRun
 from task_manager.pipeline import Pipeline
 from task_manager.store import Page, Store, phases, projects, runs, tables, tasks, workflows
 from task_manager.workflow_status import TaskStatus
@@ -364,14 +364,6 @@ def test_a_number_that_json_does_not_know_is_refused(store: Store) -> None:
 def test_a_number_that_is_too_large_is_refused(store: Store) -> None:
     with pytest.raises(InvalidInput, match="cannot be stored"):
         store.run_sync(phases.insert, a_phase(stored_project(store), order=2**70))
-
-
-@given(st.lists(st.floats(0, 2**32), min_size=2, max_size=20))
-def test_ids_sort_by_the_time_of_their_creation(seconds: list[float]) -> None:
-    """To the millisecond."""
-    in_time = sorted({int(second * 1000) for second in seconds})
-    ids = [new_id("task", now=lambda at=at: (at + 0.5) / 1000) for at in in_time]  # type: ignore[misc]
-    assert ids == sorted(ids)
 
 
 def test_times_are_given_back_in_utc(store: Store) -> None:

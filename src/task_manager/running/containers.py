@@ -118,6 +118,8 @@ class StepContainers:
         assert_never(source)
 
     def _with_host_source(self, container: dagger.Container, target: str, source: HostSource) -> dagger.Container:
+        if source.optional and self._context.source_folder is None:
+            return container
         path = contained_path(self._context.source_folder, source.path)
         if path.is_file():
             return container.with_file(target, self._client.host().file(str(path)))
