@@ -209,6 +209,23 @@ def test_an_interrupted_command_cancels_its_runs(cli: Cli, add: AddTask, tmp_pat
     assert [run["status"] for run in cli("run", "list", "--json").data["items"]] == ["cancelled"]
 
 
+def test_a_run_of_another_process_is_watched_and_cancelled(cli: Cli, process: Cli, add: AddTask) -> None:
+    mark = f"600.{os.getpid()}99"
+    add("Wait", f"sleep {mark}")
+    command = [sys.executable, "-m", "task_manager"]
+    with subprocess.Popen([*command, "task", "run", "Wait"], stdout=subprocess.PIPE, text=True) as running:
+        asyncio.run(until(lambda: bool(processes_with(mark))))
+        (run,) = cli("run", "list", "--json").data["items"]
+        with subprocess.Popen([*command, "run", "watch", run["id"]], stdout=subprocess.PIPE, text=True) as watching:
+            assert cli("run", "cancel", run["id"]).stdout == "It is cancelled.\n"
+            assert not processes_with(mark)
+            seen, _ = watching.communicate(timeout=60)
+        told, _ = running.communicate(timeout=60)
+    assert (running.returncode, watching.returncode) == (130, 130)
+    assert "cancelled" in told
+    assert "cancelled" in seen
+
+
 def test_the_templates_tests_pass(cli: Cli, project: Path) -> None:
     outcomes = cli("template", "test", "shell-command", "--json").data["items"]
     assert {outcome["status"] for outcome in outcomes} == {"passed"}
