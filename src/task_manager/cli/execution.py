@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import typer
@@ -59,13 +59,15 @@ def _come_back() -> None:
 
 
 async def _cancel(session: Session, workflows: TaskWorkflowIntegration, follower: Follower) -> None:
-    names = ", ".join(follower.views[run.id].title for run in follower.unfinished)
-    session.output.note(f"Cancelling: {names}")
-    async with asyncio.timeout(_CANCEL_SECONDS):
-        for run in reversed(follower.unfinished):
-            await workflows.cancel_run(run.id)
-    runs = [{"id": run_id, "task": view.title} for run_id, view in follower.views.items()]
+    runs = [{"id": run.id, "task": follower.views[run.id].title} for run in follower.unfinished]
+    session.output.note(f"Cancelling: {', '.join(run['task'] for run in runs)}")
     message = f"Cancelled {len(runs)} run{'s' if len(runs) != 1 else ''}; their containers are gone."
+    try:
+        async with asyncio.timeout(_CANCEL_SECONDS):
+            for run in reversed(runs):  # those that wait for others first
+                await workflows.cancel_run(run["id"])
+    except TimeoutError:
+        message = f"Not everything was stopped within {_CANCEL_SECONDS:g} s."
     session.output.problem(message, data={"code": "cancelled", "message": message, "details": {"runs": runs}})
 
 
@@ -78,12 +80,12 @@ def exit_code(states: Sequence[RunState]) -> ExitCode:
     return ExitCode.SUCCEEDED
 
 
-def finish(states: Mapping[str, RunState] | Sequence[RunState]) -> None:
+def finish(states: Sequence[RunState]) -> None:
     """End the command with the code that fits the runs.
 
     Raises:
         typer.Exit: A run did not succeed.
     """
-    code = exit_code(tuple(states.values()) if isinstance(states, Mapping) else states)
+    code = exit_code(states)
     if code is not ExitCode.SUCCEEDED:
         raise typer.Exit(code)

@@ -64,6 +64,7 @@ class Output:
                 _print(self.console, renderable)
             else:
                 sys.stdout.write(self._unpadded(renderable))
+                sys.stdout.flush()  # whoever reads the other end sees progress as it happens
 
     def _unpadded(self, renderable: RenderableType) -> str:
         with self.console.capture() as capture:

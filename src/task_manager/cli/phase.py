@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from task_manager.cli.arguments import Cursor, Limit, ProjectArgument, ProjectOption, Revision, Yes, confirm_removal
+from task_manager.cli.arguments import (
+    Cursor,
+    Limit,
+    ProjectArgument,
+    ProjectOption,
+    Revision,
+    Yes,
+    confirm_removal,
+    given,
+)
 from task_manager.cli.command import command, group
 from task_manager.cli.output import table
 from task_manager.cli.session import Session
@@ -62,8 +71,6 @@ async def update(
     revision: Revision = None,
 ) -> None:
     """Change a phase."""
-    from task_manager.cli.arguments import given
-
     changes = given(name=name, order=order)
     async with session.application() as application:
         found = await application.tasks.get_phase(phase, project)

@@ -9,7 +9,7 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from task_manager.cli.arguments import Cursor, Limit, ProjectArgument, Revision, SkipCache, Yes, confirm_removal
+from task_manager.cli.arguments import Cursor, Limit, ProjectArgument, Revision, SkipCache, Yes, confirm_removal, given
 from task_manager.cli.choices import TaskStatusName, WorkflowTypeName
 from task_manager.cli.command import command, group
 from task_manager.cli.output import fields, table
@@ -153,8 +153,6 @@ async def update(
     revision: Revision = None,
 ) -> None:
     """Change a project."""
-    from task_manager.cli.arguments import given
-
     changes = given(name=name, description=description, source_folder=source)
     async with session.application() as application:
         changed = await application.tasks.update_project(project, changes, revision)

@@ -22,6 +22,7 @@ from task_manager.cli.arguments import (
     TemplateOption,
     Yes,
     confirm_removal,
+    given,
     parse_inputs,
 )
 from task_manager.cli.choices import PriorityName, TaskStatusName
@@ -32,6 +33,7 @@ from task_manager.cli.session import Session
 from task_manager.cli.statuses import status_text
 
 if TYPE_CHECKING:
+    from task_manager.application import Application
     from task_manager.dagger_integration import WorkflowState
     from task_manager.models import Task
 
@@ -108,8 +110,6 @@ async def create(
     criteria: Criteria = None,
 ) -> None:
     """Create a task in a project."""
-    from task_manager.cli.arguments import given
-
     fields = given(
         description=description,
         type=kind,
@@ -200,8 +200,6 @@ async def update(
     revision: Revision = None,
 ) -> None:
     """Change a task; inputs are added to those that it has."""
-    from task_manager.cli.arguments import given
-
     changes = given(
         title=title,
         description=description,
@@ -217,16 +215,15 @@ async def update(
     async with session.application() as application:
         if template:
             application.templates.get(template)
-        service = application.tasks
-        found = await service.get_task(task, project)
+        found = await application.tasks.get_task(task, project)
         changes |= dict(_EMPTY[name] for name in clear or ())
         if inputs:
             changes["inputs"] = {**changes.get("inputs", found.inputs), **parse_inputs(inputs)}
-        added = [(await service.get_task(name, found.project_id)).id for name in add_dependency or ()]
-        removed = [(await service.get_task(name, found.project_id)).id for name in remove_dependency or ()]
+        added = await _ids(application, found, add_dependency)
+        removed = await _ids(application, found, remove_dependency)
         changes |= _list_change("dependencies", changes, found.dependencies, added, removed)
         changes |= _list_change("labels", changes, found.labels, add_label or (), remove_label or ())
-        changed = await service.update_task(found.id, changes, revision or found.revision)
+        changed = await application.tasks.update_task(found.id, changes, revision or found.revision)
     session.output.show(changed, f"Changed task {changed.title}.")
 
 
@@ -237,6 +234,11 @@ async def delete(session: Session, *, task: TaskArgument, project: ProjectOption
         confirm_removal(session, f"task {found.title!r} with its runs and artifacts", yes=yes)
         await application.tasks.delete_task(found.id)
     session.output.show({"deleted": found.id}, f"Removed task {found.title}.")
+
+
+async def _ids(application: Application, task: Task, names: Sequence[str] | None) -> list[str]:
+    """The ids of tasks of the same project."""
+    return [(await application.tasks.get_task(name, task.project_id)).id for name in names or ()]
 
 
 def _definition(file: Path | None) -> dict[str, Any] | None:
