@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from task_manager.embedded_engine.errors import EngineError
+from task_manager.embedded_engine.errors import ConfigurationError, EngineError
 
 EXIT_USAGE = 2
 EXIT_UNUSABLE = 3
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = options.run(options)
     except EngineError as error:
         sys.stderr.write(f"task-manager-engine: {error}\n")
-        return EXIT_UNUSABLE
+        return EXIT_USAGE if isinstance(error, ConfigurationError) else EXIT_UNUSABLE
     return code
 
 

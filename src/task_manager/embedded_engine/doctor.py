@@ -134,7 +134,7 @@ def _ids() -> Finding:
     return Finding(
         "ids",
         False,
-        "one id only: commands can run as root of their container alone, and chown fails",
+        "one id only: every file in a container belongs to it, and chown fails",
         remedy,
         required=False,
     )

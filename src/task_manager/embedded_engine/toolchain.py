@@ -90,6 +90,7 @@ class HostToolchain:
             yield _identity(path)
         for prefix in self._prefixes:
             for folder in (f"{prefix}/bin", *map(str, sorted(Path(prefix).glob("lib*/python*/site-packages")))):
+                yield folder
                 yield from (_package_identity(child) for child in sorted(_children(folder)))
 
 
@@ -105,15 +106,13 @@ def _outermost(prefixes: Sequence[str]) -> tuple[str, ...]:
 
 def _children(folder: str) -> list[Path]:
     try:
-        return list(Path(folder).iterdir())
+        return [child for child in Path(folder).iterdir() if child.name != "__pycache__"]
     except OSError:
         return []
 
 
 def _package_identity(path: Path) -> str:
     """Return what changes when an installer replaces a package, and not when Python caches its bytecode."""
-    if path.name == "__pycache__":
-        return ""
     if path.suffix in (".dist-info", ".egg-info"):
         return _identity(str(path / "RECORD"))
     return str(path) if path.is_dir() else _identity(str(path))

@@ -46,8 +46,11 @@ class RegistryClient:
     def __init__(self, settings: RegistrySettings) -> None:
         self.settings = settings
         timeout = httpx.Timeout(settings.pull_timeout, connect=settings.connect_timeout)
-        self._http = httpx.AsyncClient(timeout=timeout, follow_redirects=True, trust_env=True)
-        self._tokens: dict[tuple[str, str], str] = {}
+        # A proxy that the environment names knows nothing of this machine's own loopback.
+        direct: dict[str, None] = dict.fromkeys(("all://127.0.0.1", "all://localhost", "all://[::1]"))
+        self._http = httpx.AsyncClient(timeout=timeout, follow_redirects=True, mounts=direct)
+        # Per host, repository and who asked: a token is nobody else's.
+        self._tokens: dict[tuple[str, str, Credentials | None], str] = {}
 
     async def close(self) -> None:
         """Close every connection."""
@@ -72,21 +75,21 @@ class RegistryClient:
         Raises:
             httpx.HTTPError: The registry was not reached, or broke off.
         """
-        host = httpx.URL(url).netloc.decode()
-        async with self._http.stream("GET", url, headers=self._headers(accept, host, reference)) as response:
+        key = (httpx.URL(url).netloc.decode(), reference.repository, credentials)
+        async with self._http.stream("GET", url, headers=self._headers(accept, key)) as response:
             if response.status_code != httpx.codes.UNAUTHORIZED:
                 yield response
                 return
             challenge = response.headers.get("www-authenticate", "")
         authorization = await self._sign_in(challenge, reference, credentials)
         if authorization:
-            self._tokens[host, reference.repository] = authorization
-        async with self._http.stream("GET", url, headers=self._headers(accept, host, reference)) as response:
+            self._tokens[key] = authorization
+        async with self._http.stream("GET", url, headers=self._headers(accept, key)) as response:
             yield response
 
-    def _headers(self, accept: str, host: str, reference: Reference) -> dict[str, str]:
+    def _headers(self, accept: str, key: tuple[str, str, Credentials | None]) -> dict[str, str]:
         headers = {"accept": accept}
-        if token := self._tokens.get((host, reference.repository)):
+        if token := self._tokens.get(key):
             headers["authorization"] = token
         return headers
 
