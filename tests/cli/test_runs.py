@@ -91,6 +91,7 @@ def test_what_a_run_left_is_shown_and_fetched(cli: Cli, add: AddTask, tmp_path: 
     assert "succeeded" in cli("run", "status", run_id).stdout
     assert cli("run", "list", "--json").data["items"][0]["id"] == run_id
     assert cli("result", "show", run_id, "--json").data["status"] == "succeeded"
+    assert cli("result", "show", "Count").stdout == cli("result", "show", run_id).stdout
     assert cli("run", "logs", run_id, "--step", "work", "--stdout").stdout == "seen\n"
     assert cli("run", "logs", run_id, "--step", "work", "--stderr").stdout == "aside\n"
     assert "There is no step 'wrk'" in cli("run", "logs", run_id, "--step", "wrk", code=2).stderr

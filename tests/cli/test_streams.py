@@ -1,7 +1,9 @@
 """What goes to which stream, with which exit code, whatever happens."""
 
+import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -133,6 +135,26 @@ def test_a_database_that_is_none_is_told(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "data" / "task-manager.db").write_bytes(b"something else entirely" * 100)
     answer = cli("project", "list", code=1)
     assert str(tmp_path / "data" / "task-manager.db") in answer.stderr
+
+
+def test_a_database_of_another_version_is_told(cli: Cli, tmp_path: Path) -> None:
+    cli("project", "list")
+    with contextlib.closing(sqlite3.connect(tmp_path / "data" / "task-manager.db")) as database, database:
+        database.execute("UPDATE task_manager_version SET version_num = '0999'")
+    error = cli("project", "list", "--json", code=2).error
+    assert error["code"] == "store_version_mismatch"
+    assert error["remedy"]
+
+
+def test_a_full_disk_is_told(cli: Cli, small_disk: Path) -> None:
+    cli("project", "list", "--data-dir", small_disk / "data")
+    with contextlib.suppress(OSError), (small_disk / "filler").open("wb", buffering=0) as filler:
+        while filler.write(b"x" * 4096):
+            pass
+    answer = cli("project", "create", "big", "--description", "x" * 100_000, "--data-dir", small_disk / "data", code=1)
+    assert "No space is left" in answer.stderr
+    (small_disk / "filler").unlink()
+    assert cli("project", "list", "--data-dir", small_disk / "data", "--json").data["items"] == []
 
 
 def test_an_unexpected_error_is_one_line_that_tells_how_to_see_more(

@@ -120,7 +120,9 @@ ProjectArgument = Annotated[
 TaskArgument = Annotated[
     str, typer.Argument(metavar="TASK", help="Its id or title.", autocompletion=_completion(_tasks))
 ]
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Its id.", autocompletion=_completion(_runs))]
+RunArgument = Annotated[
+    str, typer.Argument(metavar="RUN", help="Its id; or a task, for its latest run.", autocompletion=_completion(_runs))
+]
 TemplateArgument = Annotated[str, typer.Argument(metavar="TEMPLATE", help="Its id.", autocompletion=_templates)]
 ProjectOption = Annotated[
     str | None,

@@ -62,10 +62,11 @@ async def open_path(session: Session, run_id: RunArgument, name: ArtifactArgumen
 
 
 async def _artifacts(session: Session, run_id: str) -> tuple[tuple[Artifact, ...], Path]:
-    from task_manager.store import artifacts, runs
+    from task_manager.cli.lookup import find_run
+    from task_manager.store import artifacts
 
     async with session.application() as application:
-        run = await application.store.run(runs.get, run_id)
+        run = await find_run(application.store, run_id)
         return await application.store.run(artifacts.of_run, run.id), application.settings.data_dir
 
 

@@ -12,23 +12,27 @@ from task_manager.cli.session import Session
 def add_result_commands(app: typer.Typer) -> None:
     """Add the group `result`."""
     result = group(app, "result", "Show what came out of runs.")
-    command(result, "show", example="task-manager result show RUN --json")(show)
+    command(result, "show", example='task-manager result show "Run the tests"\ntask-manager result show RUN --json')(
+        show
+    )
 
 
 async def show(session: Session, run_id: RunArgument) -> None:
     """Show a run's result: its headline, its numbers, its artifacts and what was wrong with its outputs."""
     from rich.padding import Padding
 
+    from task_manager.cli.lookup import find_run
     from task_manager.cli.run_views import artifacts_list, failure, headline, metrics_table, problems_text, run_heading
     from task_manager.errors import NotFound
     from task_manager.store import tasks
 
     async with session.application() as application:
-        state = await (await application.workflows()).get_run(run_id)
+        run = await find_run(application.store, run_id)
+        state = await (await application.workflows()).get_run(run.id)
         task = await application.store.run(tasks.get, state.run.task_id)
         data_dir = application.settings.data_dir
     if state.result is None:
-        raise NotFound("result of run", run_id, remedy=f"The run is {state.run.status}.")
+        raise NotFound("result of run", run.id, remedy=f"The run is {state.run.status}.")
     parts = [
         run_heading(state.run, task.title, headline(state)),
         failure(state.steps),

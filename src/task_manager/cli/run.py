@@ -75,10 +75,12 @@ async def start(
 
 async def status(session: Session, run_id: RunArgument) -> None:
     """Show a run: how it is, its steps, its result and artifacts, and why it failed."""
+    from task_manager.cli.lookup import find_run
     from task_manager.cli.run_views import run_data, run_report
 
     async with session.application() as application:
-        state = await (await application.workflows()).get_run(run_id)
+        found = await find_run(application.store, run_id)
+        state = await (await application.workflows()).get_run(found.id)
         title = await _title(application, state.run)
         data_dir = application.settings.data_dir
         session.output.show(run_data(state, title, data_dir), run_report(state, title, data_dir))
@@ -138,14 +140,14 @@ async def watch(session: Session, run_id: RunArgument) -> None:
     from task_manager.cli.execution import finish, titles_of
     from task_manager.cli.following import Follower
     from task_manager.cli.live import display_for, follow
+    from task_manager.cli.lookup import find_run
     from task_manager.cli.run_views import run_data, run_report
-    from task_manager.store import runs
 
     async with session.application() as application:
-        run = await application.store.run(runs.get, run_id)
+        run = await find_run(application.store, run_id)
         follower = Follower(application.store, [run], await titles_of(application, [run]))
         (view,) = await follow(follower, display_for(session.output, follower))
-        state = await (await application.workflows()).get_run(run_id)
+        state = await (await application.workflows()).get_run(run.id)
         data_dir = application.settings.data_dir
         session.output.show(run_data(state, view.title, data_dir), Text(), run_report(state, view.title, data_dir))
         finish([state])
@@ -160,11 +162,11 @@ async def events(
 ) -> None:
     """List what happened to a run, in order."""
     from task_manager.cli.live import event_text
+    from task_manager.cli.lookup import find_run
     from task_manager.store import events as event_log
-    from task_manager.store import runs
 
     async with session.application() as application:
-        run = await application.store.run(runs.get, run_id)
+        run = await find_run(application.store, run_id)
         found = await application.store.run(event_log.after, after, run_id=run.id, limit=limit)
     rows = [
         (
@@ -189,11 +191,12 @@ async def logs(
     stdout: Annotated[bool, typer.Option("--stdout", help="Only standard output.")] = False,
 ) -> None:
     """Print what a run's steps wrote."""
+    from task_manager.cli.lookup import find_run
     from task_manager.errors import NotFound
-    from task_manager.store import runs, steps
+    from task_manager.store import steps
 
     async with session.application() as application:
-        run = await application.store.run(runs.get, run_id)
+        run = await find_run(application.store, run_id)
         records = await application.store.run(steps.of_run, run.id)
         if step is not None and step not in {record.step_id for record in records}:
             raise NotFound("step", step, known=[record.step_id for record in records])
@@ -207,11 +210,11 @@ async def logs(
 
 async def cancel(session: Session, run_id: RunArgument) -> None:
     """Cancel a run; one that is over stays as it is, and the command says so."""
-    from task_manager.store import runs
+    from task_manager.cli.lookup import find_run
 
     async with session.application() as application:
-        before = await application.store.run(runs.get, run_id)
-        run = await (await application.workflows()).cancel_run(run_id)
+        before = await find_run(application.store, run_id)
+        run = await (await application.workflows()).cancel_run(before.id)
     was_over = before.status.is_terminal
     text = f"It was already over: {label(before.status)}." if was_over else f"It is {label(run.status)}."
     session.output.show({"run": run, "already_over": was_over}, text)
