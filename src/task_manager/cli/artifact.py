@@ -34,7 +34,7 @@ async def list_(session: Session, run_id: RunArgument) -> None:
     found, data_dir = await _artifacts(session, run_id)
     session.output.show(
         {"items": [artifact_data(artifact, data_dir) for artifact in found]},
-        artifacts_list(found, data_dir) or "The run left no artifacts.",
+        artifacts_list(found, data_dir, session.output.width) or "The run left no artifacts.",
     )
 
 

@@ -38,6 +38,6 @@ async def show(session: Session, run_id: RunArgument) -> None:
         failure(state.steps),
         problems_text(state.result),
         metrics_table(state.result),
-        artifacts_list(state.artifacts, data_dir),
+        artifacts_list(state.artifacts, data_dir, session.output.width),
     ]
     session.output.show(state.result, *(Padding(part, (0, 0, 1, 0)) for part in parts if part is not None))

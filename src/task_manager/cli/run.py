@@ -21,7 +21,7 @@ from task_manager.cli.choices import RunStatusName, WorkflowTypeName
 from task_manager.cli.command import command, group
 from task_manager.cli.output import table
 from task_manager.cli.session import Session
-from task_manager.cli.statuses import label, seconds_text, status_text
+from task_manager.cli.statuses import label, moment_text, seconds_text, status_text
 
 if TYPE_CHECKING:
     from task_manager.application import Application
@@ -69,7 +69,9 @@ async def start(
         run = await workflows.execute_task_workflow(task, workflow_type, parameters or None, skip_cache)
         ((title, state),) = await carry_out(session, application, [run])
         data_dir = application.settings.data_dir
-        session.output.show(run_data(state, title, data_dir), Text(), run_report(state, title, data_dir))
+        session.output.show(
+            run_data(state, title, data_dir), Text(), run_report(state, title, data_dir, session.output.width)
+        )
         finish([state])
 
 
@@ -83,7 +85,7 @@ async def status(session: Session, run_id: RunArgument) -> None:
         state = await (await application.workflows()).get_run(found.id)
         title = await _title(application, state.run)
         data_dir = application.settings.data_dir
-        session.output.show(run_data(state, title, data_dir), run_report(state, title, data_dir))
+        session.output.show(run_data(state, title, data_dir), run_report(state, title, data_dir, session.output.width))
 
 
 async def list_(
@@ -121,7 +123,7 @@ async def list_(
             titles[run.task_id],
             status_text(run.status),
             seconds_text(run_seconds(run, utc_now())),
-            f"{run.created_at.astimezone():%Y-%m-%d %H:%M}",
+            moment_text(run.created_at, utc_now()),
         )
         for run in page.items
     ]
@@ -149,7 +151,9 @@ async def watch(session: Session, run_id: RunArgument) -> None:
         (view,) = await follow(follower, display_for(session.output, follower))
         state = await (await application.workflows()).get_run(run.id)
         data_dir = application.settings.data_dir
-        session.output.show(run_data(state, view.title, data_dir), Text(), run_report(state, view.title, data_dir))
+        session.output.show(
+            run_data(state, view.title, data_dir), Text(), run_report(state, view.title, data_dir, session.output.width)
+        )
         finish([state])
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from task_manager.dagger_integration import RunState
 
 _WIDE = 110
+_AROUND_COLUMNS = 12
+_TOLD_ELSEWHERE = "artifacts"
 
 
 def run_data(state: RunState, title: str, data_dir: Path) -> dict[str, Any]:
@@ -46,15 +48,15 @@ def artifact_data(artifact: Artifact, data_dir: Path) -> dict[str, Any]:
     return {**artifact.model_dump(mode="json"), "location": str(data_dir / artifact.path)}
 
 
-def run_report(state: RunState, title: str, data_dir: Path) -> RenderableType:
-    """Everything about a run: how it ended, why, its steps, its result, its artifacts."""
+def run_report(state: RunState, title: str, data_dir: Path, width: int) -> RenderableType:
+    """Everything about a run, on so many columns: how it ended, why, its steps, its result, its artifacts."""
     parts = [
         run_heading(state.run, title, headline(state)),
         failure(state.steps),
         _facts(state.run),
         steps_table(state.steps),
         metrics_table(state.result),
-        artifacts_list(state.artifacts, data_dir),
+        artifacts_list(state.artifacts, data_dir, width),
     ]
     return Group(*(Padding(part, (0, 0, 1, 0)) for part in parts if part is not None))
 
@@ -117,7 +119,8 @@ def steps_table(steps: Sequence[StepRecord]) -> RenderableType | None:
 
 def metrics_table(result: Mapping[str, Any] | None) -> RenderableType | None:
     """A result's measured numbers; None when it has none."""
-    metrics = result.get("metrics") if result else None
+    every = result.get("metrics") if result else None
+    metrics = [one for one in every or () if not one["name"].startswith(_TOLD_ELSEWHERE)]
     if not metrics:
         return None
     rows = [(one["name"], _metric(one["value"]), one.get("unit") or "") for one in metrics]
@@ -134,17 +137,23 @@ def _metric(value: Any) -> str:
     return number_text(value) if isinstance(value, int | float) else str(value)
 
 
-def artifacts_list(artifacts: Sequence[Artifact], data_dir: Path) -> RenderableType | None:
-    """The artifacts with size and place; None when there are none."""
+def artifacts_list(artifacts: Sequence[Artifact], data_dir: Path, width: int) -> RenderableType | None:
+    """The artifacts with size and place; None when there are none.
+
+    Args:
+        artifacts: What a run left.
+        data_dir: Where their paths start.
+        width: Columns of the screen; where whole paths do not fit, they are told from the data folder on.
+    """
     if not artifacts:
         return None
-    rows = [(one.name, size_text(one.size), _place(one, data_dir)) for one in artifacts]
-    return _indented(table(["Artifact", "!>Size", "Place"], rows, empty=""))
-
-
-def _place(artifact: Artifact, data_dir: Path) -> Text:
-    path = data_dir / artifact.path
-    return Text(str(path), style=f"link {path.as_uri()}")
+    rows = [(one.name, size_text(one.size), str(data_dir / one.path)) for one in artifacts]
+    needed = sum(max(len(row[column]) for row in rows) for column in range(3))
+    if needed + _AROUND_COLUMNS <= width:
+        return _indented(table(["!Artifact", "!>Size", "!Place"], rows, empty=""))
+    short = [(size_text(one.size), Text(one.path, overflow="fold")) for one in artifacts]
+    below = Text(f"below {data_dir}", style="dim", overflow="fold")
+    return _indented(Group(table(["!>Size", "Artifact"], short, empty=""), below))
 
 
 def _indented(part: RenderableType) -> RenderableType:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from rich.text import Text
 
 _LOOKS = {
@@ -44,6 +46,12 @@ def label(status: str) -> str:
 def is_moving(status: str) -> bool:
     """Whether somebody works on what is in that state."""
     return _LOOKS.get(status, _WAITING)[0] == "●"
+
+
+def moment_text(moment: datetime, now: datetime) -> str:
+    """A moment in the local time zone: the time of a day within the last 12 hours, else the date."""
+    recent = now - moment < timedelta(hours=12)
+    return f"{moment.astimezone():%H:%M:%S}" if recent else f"{moment.astimezone():%Y-%m-%d}"
 
 
 def seconds_text(seconds: float | None) -> str:

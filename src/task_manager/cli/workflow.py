@@ -22,6 +22,7 @@ from task_manager.cli.command import command, group
 from task_manager.cli.exit_codes import ExitCode
 from task_manager.cli.output import fields, table
 from task_manager.cli.session import Session
+from task_manager.cli.statuses import moment_text
 
 if TYPE_CHECKING:
     from task_manager.models import Workflow
@@ -99,6 +100,7 @@ async def list_(
     cursor: Cursor = None,
 ) -> None:
     """List workflows, all versions, the newest first."""
+    from task_manager.models import utc_now
     from task_manager.store import projects, tasks, workflows
 
     async with session.application() as application:
@@ -116,7 +118,7 @@ async def list_(
                     one.name,
                     str(one.version),
                     one.template_id or one.function or "definition",
-                    f"{one.created_at.astimezone():%Y-%m-%d %H:%M}",
+                    moment_text(one.created_at, utc_now()),
                 )
                 for one in page.items
             ],
