@@ -140,3 +140,23 @@ async def test_deep_chains_work_and_remember_what_was_removed(dag: dagger.Client
     assert await tree.entries() == ["f0", "f1", "f2", "f3", "first", "folder/"]
     assert await tree.directory("folder").entries() == ["g"]
     assert await tree.file("f3").contents() == "258"
+
+
+@pytest.mark.parametrize("target", ["../run/resolve/stub.conf", "/run/resolve/stub.conf"])
+async def test_links_that_lead_nowhere_do_not_stop_a_command(busybox: dagger.Container, target: str) -> None:
+    base = busybox.with_symlink(target, "/etc/resolv.conf")
+    ran = base.with_exec(shell("test -f /etc/resolv.conf && echo there"))
+    assert await ran.stdout() == "there\n"
+    assert await ran.rootfs().entries() == ["bin/", "etc/", "tmp/"]
+
+
+async def test_mount_points_behind_links_leave_nothing_behind(busybox: dagger.Container) -> None:
+    base = busybox.with_symlink("/real", "/var").with_new_file("/real/f", "1")
+    ran = base.with_mounted_temp("/var/deep/er").with_exec(shell("ls /real"))
+    assert await ran.stdout() == "deep\nf\n"
+    assert await ran.directory("/real").entries() == ["f"]
+
+
+async def test_a_copy_of_a_whole_tree_is_the_tree(dag: dagger.Client, busybox: dagger.Container) -> None:
+    copied = dag.directory().with_directory("/", busybox.rootfs())
+    assert await copied.digest() == await busybox.rootfs().digest()

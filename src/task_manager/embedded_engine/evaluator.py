@@ -105,10 +105,12 @@ class Evaluator:
     async def _edited(self, tree: model.Edited) -> Snapshot:
         if (record := self._store.lookup(tree.digest)) is not None:
             return _only_output(record)
+        if (source := _whole_source(tree)) is not None:
+            return await self.tree(source)
         base = await self._short(await self.tree(tree.base))
         if isinstance(tree.action, model.CopyFolder | model.CopyFile):
-            source = await self.tree(tree.action.source)
-            with self._views.of(source) as reading:
+            copied = await self.tree(tree.action.source)
+            with self._views.of(copied) as reading:
                 return await self._threads.run(self._edit, tree, base, reading)
         return await self._threads.run(self._edit, tree, base, None)
 
@@ -173,6 +175,15 @@ class Evaluator:
             target.mkdir()
             squash([Path(self._store.layer(name)) for name in merged], target)
             self._store.commit(workspace, key, {"outputs": [Snapshot((f"{key}/0",)).plain()]})
+
+
+def _whole_source(tree: model.Edited) -> model.Tree | None:
+    """Return the tree that an edit copies whole into an empty one, if it does."""
+    action = tree.action
+    if not isinstance(action, model.CopyFolder) or not isinstance(tree.base, model.Scratch):
+        return None
+    is_whole = action.digest == model.CopyFolder(action.source, "/", "/").digest
+    return action.source if is_whole else None
 
 
 def _only_output(record: Record) -> Snapshot:

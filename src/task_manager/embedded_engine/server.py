@@ -5,7 +5,6 @@ import base64
 import binascii
 import hmac
 import json
-import socket
 from contextlib import suppress
 from typing import Any
 
@@ -19,18 +18,6 @@ from task_manager.embedded_engine.answering import Answerer, Request
 
 # What a request may be: a file's contents travel inside it.
 _LARGEST_REQUEST = 256 << 20
-
-
-def listening_socket() -> socket.socket:
-    """Return a socket that listens on a free loopback port.
-
-    Its protocol is stated: asyncio sets TCP_NODELAY only on sockets that say they are TCP, and without it every answer
-    waits.
-    """
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(128)
-    return listener
 
 
 def application(answerer: Answerer, token: str) -> Starlette:

@@ -9,10 +9,16 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from task_manager.embedded_engine.config import EngineConfig
 from task_manager.embedded_engine.doctor import require_usable
 from task_manager.embedded_engine.sandbox import user_namespace, zygote
+
+if TYPE_CHECKING:
+    from uvicorn import Server
+
+    from task_manager.embedded_engine.session import Session
 
 # Every level of a query costs the executor several frames.
 _RECURSION_LIMIT = 50_000
@@ -38,24 +44,40 @@ def serve(config: EngineConfig, workdir: str | None) -> int:
 
 
 async def _serve(config: EngineConfig, connection: socket.socket, workdir: Path) -> None:
-    from task_manager.embedded_engine.answering import Answerer
     from task_manager.embedded_engine.sandbox.launcher import Launcher
-    from task_manager.embedded_engine.server import application, listening_socket, server
     from task_manager.embedded_engine.session import Session
 
     session = Session(config, Launcher(connection), workdir)
     await session.open()
     try:
-        token = secrets.token_urlsafe(32)
-        http = server(application(Answerer(session), token))
-        listener = listening_socket()
+        token, listener = secrets.token_urlsafe(32), _listening_socket()
+        # Clients take a while to connect; what they connect to is loaded meanwhile.
         _announce(listener.getsockname()[1], token)
+        http = _http_server(session, token)
         serving = asyncio.ensure_future(http.serve(sockets=[listener]))
         await _end_wanted()
         http.should_exit = True
         await serving
     finally:
         await session.close()
+
+
+def _http_server(session: "Session", token: str) -> "Server":
+    from task_manager.embedded_engine.answering import Answerer
+    from task_manager.embedded_engine.server import application, server
+
+    return server(application(Answerer(session), token))
+
+
+def _listening_socket() -> socket.socket:
+    """Return a socket that listens on a free loopback port.
+
+    Its protocol is stated: asyncio sets TCP_NODELAY only on sockets that say they are TCP; without it every answer waits.
+    """
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(128)
+    return listener
 
 
 def _announce(port: int, token: str) -> None:

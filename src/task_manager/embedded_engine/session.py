@@ -13,10 +13,11 @@ from task_manager.embedded_engine.evaluator import Evaluator
 from task_manager.embedded_engine.execution import Addresses, Executor
 from task_manager.embedded_engine.host import HostFiles
 from task_manager.embedded_engine.images.puller import ImagePuller
-from task_manager.embedded_engine.images.registry import RegistrySettings
+from task_manager.embedded_engine.images.sources import RegistrySettings
 from task_manager.embedded_engine.sandbox.launcher import Launcher
 from task_manager.embedded_engine.services import Services
 from task_manager.embedded_engine.snapshots import Threads, Views
+from task_manager.embedded_engine.store.answers import KeptAnswers
 from task_manager.embedded_engine.store.layers import LayerStore
 from task_manager.embedded_engine.toolchain import HostToolchain
 
@@ -32,6 +33,7 @@ class Session:
         self.workdir = workdir
         self.objects = ObjectRegistry()
         self.store = LayerStore(config.state_dir)
+        self.answers = KeptAnswers(config.state_dir / "answers")
         self.threads = Threads(max(4, config.parallelism * 2))
         self.toolchain = HostToolchain()
         self._launcher = launcher

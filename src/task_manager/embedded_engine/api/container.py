@@ -17,8 +17,7 @@ from task_manager.embedded_engine.api.values import Secret
 from task_manager.embedded_engine.errors import ApiError
 from task_manager.embedded_engine.execution import Executed
 from task_manager.embedded_engine.images.references import parse_reference
-from task_manager.embedded_engine.images.registry import Credentials
-from task_manager.embedded_engine.images.sources import ImageConfig
+from task_manager.embedded_engine.images.sources import Credentials, ImageConfig
 from task_manager.embedded_engine.toolchain import HOST_TOOLCHAIN
 
 # A container with this label has no network but its own loopback.

@@ -12,18 +12,28 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from task_manager.embedded_engine import model
 from task_manager.embedded_engine.errors import ImageNotPulledError
 from task_manager.embedded_engine.images.layout import Layout
 from task_manager.embedded_engine.images.references import LAYOUT_SCHEME, parse_layout_reference, parse_reference
-from task_manager.embedded_engine.images.registry import Credentials, RegistryClient, RegistrySettings
-from task_manager.embedded_engine.images.sources import ImageConfig, ImageSource, Manifest, parse_config, sha256
+from task_manager.embedded_engine.images.sources import (
+    Credentials,
+    ImageConfig,
+    ImageSource,
+    Manifest,
+    RegistrySettings,
+    parse_config,
+    sha256,
+)
 from task_manager.embedded_engine.images.unpacking import BadArchiveError, unpack
 from task_manager.embedded_engine.single_flight import SingleFlight
 from task_manager.embedded_engine.snapshots import Snapshot, Threads, with_layer, writable
 from task_manager.embedded_engine.store.layers import LayerStore, Record, Workspace
+
+if TYPE_CHECKING:
+    from task_manager.embedded_engine.images.registry import RegistryClient
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "riscv64": "riscv64"}
 _LARGEST_CONFIG = 8 << 20
@@ -138,6 +148,9 @@ class ImagePuller:
             return Layout(layout), text.partition("@")[2] or layout.tag, text
         reference = parse_reference(text)
         if self._client is None:
+            # Loading an HTTP client takes longer than all the rest; sessions that pull nothing start without it.
+            from task_manager.embedded_engine.images.registry import RegistryClient
+
             self._client = RegistryClient(self._settings)
         return self._client.repository(reference, credentials), reference.target, str(reference)
 

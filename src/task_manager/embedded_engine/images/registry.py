@@ -6,38 +6,26 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
 from task_manager.embedded_engine.errors import ApiError, ImageNotPulledError, RegistryUnreachableError
 from task_manager.embedded_engine.images.references import Reference, is_loopback
-from task_manager.embedded_engine.images.sources import INDEX_TYPES, MANIFEST_TYPES, Manifest, sha256
+from task_manager.embedded_engine.images.sources import (
+    INDEX_TYPES,
+    MANIFEST_TYPES,
+    Credentials,
+    Manifest,
+    RegistrySettings,
+    sha256,
+)
 
 _LARGEST_MANIFEST = 8 << 20
 _CHALLENGE_FIELD = re.compile(r'(\w+)="([^"]*)"')
 _DOCKER_HUB_AUTH = "https://index.docker.io/v1/"
-
-
-@dataclass(frozen=True)
-class Credentials:
-    """A user name and password of a registry."""
-
-    username: str
-    password: str
-
-
-@dataclass(frozen=True)
-class RegistrySettings:
-    """How registries are reached: mirrors by registry host, hosts that speak plain http, time-outs in seconds."""
-
-    mirrors: Mapping[str, Sequence[str]]
-    insecure: frozenset[str]
-    connect_timeout: float
-    pull_timeout: float
 
 
 class RegistryClient:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -15,6 +15,24 @@ INDEX_TYPES = (
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A user name and password of a registry."""
+
+    username: str
+    password: str
+
+
+@dataclass(frozen=True)
+class RegistrySettings:
+    """How registries are reached: mirrors by registry host, hosts that speak plain http, time-outs in seconds."""
+
+    mirrors: Mapping[str, Sequence[str]]
+    insecure: frozenset[str]
+    connect_timeout: float
+    pull_timeout: float
 
 
 @dataclass(frozen=True)

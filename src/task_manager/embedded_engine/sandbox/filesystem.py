@@ -28,8 +28,9 @@ _QUIET = kernel.MOUNT_ATTR_NOSUID | kernel.MOUNT_ATTR_NODEV | kernel.MOUNT_ATTR_
 class Root:
     """A root folder under construction, with the paths that had to be made for mounts to land on."""
 
-    def __init__(self, descriptor: int, workbench: str) -> None:
+    def __init__(self, descriptor: int, place: str, workbench: str) -> None:
         self.descriptor = descriptor
+        self._place = place
         self.created: list[str] = []
         self._workbench = workbench
 
@@ -49,15 +50,12 @@ class Root:
         parent, name = os.path.split(path.rstrip("/"))
         folder = self.ensure(parent or "/")
         try:
-            readable = os.open(f"/proc/self/fd/{folder}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                self._make(readable, name, is_file=is_file)
-            finally:
-                os.close(readable)
+            place = os.readlink(f"/proc/self/fd/{folder}")  # noqa: PTH115 - as in `_make`
+            target = self._make(place, name, is_file=is_file)
         finally:
             os.close(folder)
-        self.created.append(path)
-        return self.open(path)
+        # A link that led nowhere leads somewhere once what it names is there.
+        return self.open(path) if target is None else self.ensure(os.path.join(parent, target), is_file=is_file)  # noqa: PTH118
 
     def open(self, path: str) -> int:
         """Return a descriptor (O_PATH) of `path`, its links followed inside the root."""
@@ -81,12 +79,18 @@ class Root:
             kernel.unmount(self._workbench)
             os.close(mounted)
 
-    @staticmethod
-    def _make(folder: int, name: str, *, is_file: bool) -> None:
-        if is_file:
-            os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=folder))
-        else:
-            os.mkdir(name, 0o755, dir_fd=folder)
+    def _make(self, place: str, name: str, *, is_file: bool) -> str | None:
+        """Make a folder or an empty file; where a link is in the way, return where that leads."""
+        path = f"{place}/{name}"
+        try:
+            if is_file:
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
+            else:
+                os.mkdir(path, 0o755)  # noqa: PTH102 - what is imported here every sandbox inherits
+        except FileExistsError:
+            return os.readlink(path)  # noqa: PTH115 - likewise
+        self.created.append(path.removeprefix(self._place))
+        return None
 
 
 def build_root(spec: SandboxSpec) -> Root:
@@ -96,7 +100,7 @@ def build_root(spec: SandboxSpec) -> Root:
         OSError: A mount was refused, or a path is not what it must be.
     """
     bench, place = f"{spec.mount_points}/part", f"{spec.mount_points}/root"
-    root = Root(mount_overlay(spec.root.layers, spec.root.upper, spec.root.work), bench)
+    root = Root(mount_overlay(spec.root.layers, spec.root.upper, spec.root.work), os.path.realpath(place), bench)
     landing = os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     kernel.move_mount(root.descriptor, landing)
     os.close(landing)
