@@ -147,3 +147,18 @@ def test_a_state_folder_of_another_layout_is_refused(tmp_path: Path) -> None:
     )
     assert done.returncode == 3
     assert "has layout 99, this engine uses 1" in done.stderr
+
+
+def test_whole_numbers_may_be_larger_than_32_bits(engine: EngineProcess, busybox_image: str) -> None:
+    script = "dd if=/dev/zero of=/big bs=1 count=1 seek=5000000000 2>/dev/null"
+    answer = engine.post(
+        f'{{container {{from(address: "{busybox_image}") {{withMountedTemp(path: "/t", size: 6000000000)'
+        f' {{withExec(args: ["sh", "-c", "{script}"]) {{file(path: "/big") {{size}}}}}}}}}}}}'
+    )
+    assert answer["data"]["container"]["from"]["withMountedTemp"]["withExec"]["file"]["size"] == 5_000_000_001
+
+
+@pytest.mark.parametrize("number", ['"1"', "1.5", "true", "null"])
+def test_what_is_no_whole_number_is_refused(engine: EngineProcess, number: str) -> None:
+    answer = engine.post(f"{{container {{withExposedPort(port: {number}) {{id}}}}}}")
+    assert answer["data"] is None

@@ -72,7 +72,7 @@ def _http_server(session: "Session", token: str) -> "Server":
 def _listening_socket() -> socket.socket:
     """Return a socket that listens on a free loopback port.
 
-    Its protocol is stated: asyncio sets TCP_NODELAY only on sockets that say they are TCP; without it every answer waits.
+    Its protocol is stated: asyncio sets TCP_NODELAY only on sockets that say they are TCP, and answers wait without it.
     """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))

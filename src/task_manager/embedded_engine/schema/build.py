@@ -9,12 +9,12 @@ from graphql import (
     GraphQLArgument,
     GraphQLBoolean,
     GraphQLEnumType,
+    GraphQLError,
     GraphQLField,
     GraphQLFloat,
     GraphQLID,
     GraphQLInputField,
     GraphQLInputObjectType,
-    GraphQLInt,
     GraphQLInterfaceType,
     GraphQLList,
     GraphQLNamedType,
@@ -29,11 +29,29 @@ from graphql import (
 from task_manager.embedded_engine.api.objects import python_name
 from task_manager.embedded_engine.schema.generate import DESCRIPTION_FILE
 
+
+def _whole_number(value: object) -> int:
+    """Return a whole number as it is: sizes of files go beyond the 32 bits of the specification's Int.
+
+    Raises:
+        GraphQLError: It is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise GraphQLError(f"Int cannot represent a value that is no whole number: {value!r}")
+    return value
+
+
+class _WideInt(GraphQLScalarType):
+    """Int without the specification's limit."""
+
+    reserved_types: Mapping[str, GraphQLNamedType] = {}
+
+
 _LIST = re.compile(r"\[(.*)\](!?)\Z")
 _BUILT_IN: dict[str, GraphQLNamedType] = {
     "ID": GraphQLID,
     "String": GraphQLString,
-    "Int": GraphQLInt,
+    "Int": _WideInt("Int", serialize=_whole_number, parse_value=_whole_number),
     "Float": GraphQLFloat,
     "Boolean": GraphQLBoolean,
 }
