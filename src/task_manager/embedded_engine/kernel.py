@@ -11,6 +11,7 @@ import os
 import platform
 import signal
 import struct
+import sys
 from collections.abc import Sequence
 
 CLONE_NEWNS = 0x0002_0000
@@ -59,6 +60,7 @@ _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 _CAPABILITY_VERSION_3 = 0x2008_0522
 
+_SIGNAL_SET_BYTES = 8
 _SYS_OPEN_TREE = 428
 _SYS_MOVE_MOUNT = 429
 _SYS_FSOPEN = 430
@@ -68,9 +70,9 @@ _SYS_CLONE3 = 435
 _SYS_OPENAT2 = 437
 _SYS_MOUNT_SETATTR = 442
 _ARCHITECTURES = {
-    "x86_64": {"pivot_root": 155, "capset": 126},
-    "aarch64": {"pivot_root": 41, "capset": 91},
-    "riscv64": {"pivot_root": 41, "capset": 91},
+    "x86_64": {"pivot_root": 155, "capset": 126, "rt_sigprocmask": 14},
+    "aarch64": {"pivot_root": 41, "capset": 91, "rt_sigprocmask": 135},
+    "riscv64": {"pivot_root": 41, "capset": 91, "rt_sigprocmask": 135},
 }
 
 _libc = ctypes.PyDLL(None, use_errno=True)
@@ -230,6 +232,16 @@ def open_in_root(root: int, path: str, flags: int, mode: int = 0) -> int:
             # openat2(2): `..` raced with a rename somewhere in the system; trying again is the documented answer.
             if error.errno != errno.EAGAIN:
                 raise OSError(error.errno, error.strerror, path) from None
+
+
+def unblock_signals() -> None:
+    """Let every signal through, also those that the C library keeps to itself and `signal` therefore leaves blocked.
+
+    Raises:
+        OSError: The kernel refused.
+    """
+    none = (0).to_bytes(_SIGNAL_SET_BYTES, sys.byteorder)
+    _call(_number("rt_sigprocmask"), ctypes.c_int(signal.SIG_SETMASK), none, None, ctypes.c_size_t(len(none)))
 
 
 def pivot_root_here() -> None:

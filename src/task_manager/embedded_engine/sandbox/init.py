@@ -217,7 +217,7 @@ def _rename_single_id(identity: Identity) -> None:
 def _default_signals() -> None:
     for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGCHLD, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    kernel.unblock_signals()
 
 
 def _environment(spec: SandboxSpec, identity: Identity) -> dict[str, str]:
