@@ -96,7 +96,7 @@ async def test_a_failed_step_skips_those_that_need_it_and_no_others(tmp_path: Pa
 
 
 async def test_a_failed_command_still_delivers_the_outputs_that_it_wrote(tmp_path: Path) -> None:
-    engine = failing("pytest", files={"/work/report.xml": "<testsuite/>"})
+    engine = failing("pytest", files={"/task/report.xml": "<testsuite/>"})
     step = {"id": "tests", "command": ["pytest"], "outputs": [{"name": "junit", "path": "report.xml"}]}
     outcome = (await bench(tmp_path, engine).run(step))["tests"]
     assert outcome.status is StepStatus.FAILED
@@ -118,7 +118,7 @@ async def test_an_optional_output_may_be_missing(tmp_path: Path) -> None:
 
 
 async def test_an_output_of_one_step_is_a_file_of_the_next(tmp_path: Path) -> None:
-    engine = FakeEngine({("make",): FakeExec(files={"/work/out.txt": "made"})})
+    engine = FakeEngine({("make",): FakeExec(files={"/task/out.txt": "made"})})
     await bench(tmp_path, engine).run(
         {"id": "make", "command": ["make"], "outputs": [{"name": "out", "path": "out.txt"}]},
         {
@@ -131,7 +131,7 @@ async def test_an_output_of_one_step_is_a_file_of_the_next(tmp_path: Path) -> No
 
 
 async def test_an_output_that_is_not_kept_serves_other_steps_and_stays_in_the_engine(tmp_path: Path) -> None:
-    engine = FakeEngine({("make",): FakeExec(files={"/work/tools/a": "tool"})})
+    engine = FakeEngine({("make",): FakeExec(files={"/task/tools/a": "tool"})})
     output = {"name": "tools", "type": "directory", "path": "tools", "keep": False}
     source = {"type": "step", "step": "make", "output": "tools", "target": "/t"}
     outcomes = await bench(tmp_path, engine).run(

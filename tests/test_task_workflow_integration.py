@@ -266,7 +266,7 @@ async def test_one_task_that_cannot_be_converted_keeps_the_whole_project_from_st
 
 async def test_an_artifact_of_one_task_is_a_file_of_another(tmp_path: Path) -> None:
     def writes(call: FakeCall) -> FakeExec:
-        return FakeExec(files={"/work/out.txt": "from the first"} if call.arguments == ("first",) else {})
+        return FakeExec(files={"/task/out.txt": "from the first"} if call.arguments == ("first",) else {})
 
     produce = {
         "steps": [

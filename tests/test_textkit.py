@@ -59,11 +59,11 @@ def pipeline_of(task: Task, project: NewProject) -> Pipeline:
 
 
 def run_step(step: Step, source: Path, work: Path, results: Mapping[str, Path] | None = None) -> int:
-    """Run a step without a container: its paths below `/work` lie in `work`, its source folder is `source`."""
-    places = {"/work/source": str(source), "/work": str(work)}
+    """Run a step without a container: its paths below `/task` lie in `work`, its source folder is `source`."""
+    places = {"/task/source": str(source), "/task": str(work)}
 
     def placed(text: str) -> str:
-        return re.sub("/work/source|/work", lambda match: places[match.group()], text)
+        return re.sub("/task/source|/task", lambda match: places[match.group()], text)
 
     for provided in step.sources:
         if isinstance(provided, TaskSource) and results is not None:
@@ -75,7 +75,7 @@ def run_step(step: Step, source: Path, work: Path, results: Mapping[str, Path] |
         (work / step.script.name).write_text(step.script.contents)
         command = [*step.script.interpreter, str(work / step.script.name), *step.script.arguments]
     command = [sys.executable, *map(placed, command[1:])]
-    workdir = source if step.workdir.startswith("/work/source") else work
+    workdir = source if step.workdir.startswith("/task/source") else work
     environment = {"PATH": "/usr/bin:/bin", **{name: placed(text) for name, text in step.environment.items()}}
     return subprocess.run(command, check=False, cwd=workdir, env=OFFLINE | environment, capture_output=True).returncode
 

@@ -146,7 +146,7 @@ class Step(_Definition):
         description="Program and arguments; no shell reads them. Without command and script only files are gathered.",
     )
     script: Script | None = Field(None, description="Instead of a command.")
-    workdir: ContainerPath = Field("/work", description="Where the command starts.")
+    workdir: ContainerPath = Field("/task", description="Where the command starts.")
     environment: dict[EnvironmentName, str] = Field(default_factory=dict)
     secrets: dict[EnvironmentName, SecretReference] = Field(
         default_factory=dict, description="Environment variables filled from `env:NAME` or `file:PATH` of the host."

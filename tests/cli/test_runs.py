@@ -52,7 +52,7 @@ def add(cli: Cli, project: Path, tmp_path: Path) -> AddTask:
                     "id": "work",
                     "image": HOST,
                     "script": {"contents": script},
-                    "sources": [{"type": "host", "path": ".", "target": "/work"}],
+                    "sources": [{"type": "host", "path": ".", "target": "/task"}],
                     **step,
                 }
             ]

@@ -27,7 +27,7 @@ _SETTINGS: list[Data] = [
     {"cache": "never"},
     {"retries": 1},
 ]
-_FOLDERS = ["/in/a", "in/b", "/work/in/b/."]
+_FOLDERS = ["/in/a", "in/b", "/task/in/b/."]
 _FILES = ["/in/a/f", "/in/a/g"]
 _PATTERNS = [[], ["*.csv"], ["*.csv", "!data/a.csv", "*.csv"], ["src/", "*.py", "src/"]]
 _INLINE = [{"type": "inline", "target": target, "contents": text} for target, text in product(_FILES, "xy")]

@@ -203,12 +203,12 @@ def test_sources_that_nothing_sees_are_taken_out_and_what_they_waited_for_is_sti
                 {"type": "step", "step": "a", "output": "out", "target": "in"},
                 {"type": "host", "path": "./data/", "target": "data"},
                 {"type": "inline", "target": "in", "contents": "instead"},
-                {"type": "host", "path": "data", "target": "/work/data"},
+                {"type": "host", "path": "data", "target": "/task/data"},
             ],
         },
     )
     step = made.pipeline.step("b")
-    assert [source.target for source in step.sources] == ["/work/in", "/work/data"]
+    assert [source.target for source in step.sources] == ["/task/in", "/task/data"]
     assert step.needs == ("a",)
 
 

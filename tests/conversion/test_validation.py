@@ -300,7 +300,7 @@ def test_a_nearly_right_name_of_a_task_is_offered() -> None:
         ({"outputs": [OUT, {"name": "out", "path": "b"}]}, "outputs[1].name", "duplicate_output"),
         ({"outputs": [{"name": "out"}]}, "outputs[0].path", "output_without_path"),
         ({"outputs": [{"name": "out", "type": "stdout"}]}, "outputs[0].type", "no_standard_output"),
-        ({"outputs": [OUT, {"name": "b", "path": "/work/./out"}]}, "outputs[1].path", "output_clash"),
+        ({"outputs": [OUT, {"name": "b", "path": "/task/./out"}]}, "outputs[1].path", "output_clash"),
         ({"outputs": [OUT, {"name": "b", "path": "out/x"}]}, "outputs[1].path", "output_clash"),
         ({"outputs": [{"name": "b", "path": "out/x"}, OUT]}, "outputs[0].path", "output_clash"),
         ({"sources": [{**HOST, "path": "../x"}]}, "sources[0].path", "path_escape"),

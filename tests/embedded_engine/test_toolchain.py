@@ -53,9 +53,9 @@ async def test_only_root_and_nobody_have_accounts(toolchain: dagger.Container) -
 
 
 async def test_what_commands_write_is_kept_for_the_next(toolchain: dagger.Container) -> None:
-    wrote = toolchain.with_exec(shell("mkdir -p /work; echo 1 > /work/a; echo 2 > /tmp/b; echo 3 > ~/c"))
-    assert await wrote.with_exec(shell("cat /work/a /tmp/b ~/c")).stdout() == "1\n2\n3\n"
-    assert await wrote.directory("/work").entries() == ["a"]
+    wrote = toolchain.with_exec(shell("mkdir -p /inside; echo 1 > /inside/a; echo 2 > /tmp/b; echo 3 > ~/c"))
+    assert await wrote.with_exec(shell("cat /inside/a /tmp/b ~/c")).stdout() == "1\n2\n3\n"
+    assert await wrote.directory("/inside").entries() == ["a"]
 
 
 async def test_the_reference_has_a_digest_that_is_stable(dag: dagger.Client) -> None:

@@ -58,7 +58,7 @@ async def test_a_run_cannot_change_the_source_folder(
 ) -> None:
     async with workshop() as shop:
         (tmp_path / "source" / "a.txt").write_text("untouched")
-        source = {"type": "host", "target": "/work"}
+        source = {"type": "host", "target": "/task"}
         state = await shop.run_steps(sh("echo x > a.txt; rm -f a.txt; touch b", image=busybox_image, sources=[source]))
         assert state.run.status is WorkflowStatus.SUCCEEDED
         assert [path.name for path in (tmp_path / "source").iterdir()] == ["a.txt"]

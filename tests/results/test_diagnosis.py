@@ -18,7 +18,7 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
 TRACEBACK = """\
 loading
 Traceback (most recent call last):
-  File "/work/train.py", line 20, in read
+  File "/task/train.py", line 20, in read
     return table[name]
            ~~~~~^^^^^^
 KeyError: 'price'
@@ -26,9 +26,9 @@ KeyError: 'price'
 During handling of the above exception, another exception occurred:
 
 Traceback (most recent call last):
-  File "/work/train.py", line 40, in <module>
+  File "/task/train.py", line 40, in <module>
     main()
-  File "/work/train.py", line 31, in main
+  File "/task/train.py", line 31, in main
     raise DataError("no column 'price'") from None
 train.DataError: no column 'price'
 """
@@ -48,9 +48,9 @@ def test_of_pytests_output_the_failed_tests_and_their_reasons_are_picked() -> No
 def test_of_tracebacks_the_last_error_comes_first_with_its_place() -> None:
     assert first_relevant_lines("", TRACEBACK) == (
         "train.DataError: no column 'price'",
-        'File "/work/train.py", line 31, in main',
+        'File "/task/train.py", line 31, in main',
         "KeyError: 'price'",
-        'File "/work/train.py", line 20, in read',
+        'File "/task/train.py", line 20, in read',
     )
 
 

@@ -135,9 +135,9 @@ def test_places_are_told_relative_to_the_checked_folder(tmp_path: Path) -> None:
     def at(uri: str) -> object:
         return {"message": {"text": "m"}, "locations": [{"physicalLocation": {"artifactLocation": {"uri": uri}}}]}
 
-    uris = ["file:///work/source/a%20b.py", "file:///other/c.py", "d/e.py", "https://example.org/f.py"]
+    uris = ["file:///task/source/a%20b.py", "file:///other/c.py", "d/e.py", "https://example.org/f.py"]
     path = written(tmp_path, "a.sarif", sarif(*map(at, uris)))
-    report = parse_sarif(path, "a", folder="/work/source").report
+    report = parse_sarif(path, "a", folder="/task/source").report
     assert [finding.file for finding in report.findings] == [
         "a b.py",
         "/other/c.py",

@@ -122,12 +122,13 @@ class StepContainers:
             return container
         path = contained_path(self._context.source_folder, source.path)
         if path.is_file():
-            return container.with_file(target, self._client.host().file(str(path)))
+            return container.with_file(target, self._client.host().file(str(path), no_cache=True))
         tree = self._client.host().directory(
             str(path),
             include=list(source.include),
             exclude=list(source.exclude),
             gitignore=source.gitignore,
+            no_cache=True,  # a session outlives many runs, between which people edit
         )
         return container.with_directory(target, tree)
 
@@ -150,8 +151,8 @@ class StepContainers:
         if path is None:
             return container
         if path.is_dir():
-            return container.with_directory(target, self._client.host().directory(str(path)))
-        return container.with_file(target, self._client.host().file(str(path)))
+            return container.with_directory(target, self._client.host().directory(str(path), no_cache=True))
+        return container.with_file(target, self._client.host().file(str(path), no_cache=True))
 
 
 def command_line(step: Step) -> list[str] | None:
