@@ -15,6 +15,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(skips)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest tests, so that the processes that share the others end together."""
+    items.sort(key=lambda item: "test_unprivileged" not in item.nodeid)
+
+
 @pytest.fixture(scope="session")
 def busybox_layout() -> Path:
     """An OCI image layout with busybox alone."""
