@@ -20,8 +20,7 @@ from graphql.validation import (
 from task_manager.embedded_engine.api.objects import ApiObject, expect, python_name, unsupported
 from task_manager.embedded_engine.api.query import Query
 from task_manager.embedded_engine.errors import ApiError, EngineError
-from task_manager.embedded_engine.schema.build import build_schema
-from task_manager.embedded_engine.schema.generate import DESCRIPTION_FILE
+from task_manager.embedded_engine.schema.build import build_schema, schema_digest
 from task_manager.embedded_engine.session import Session
 
 # What a wrong query is told; the other rules of the specification cost time and change no answer.
@@ -35,7 +34,6 @@ _RULES = (
 # A chain of SDK calls is as many levels deep; the parser's own limit is meant for strangers.
 _DEEPEST = 2000
 _INTROSPECTION = "__schema"
-_DESCRIPTION_DIGEST = hashlib.sha256(DESCRIPTION_FILE.read_bytes()).hexdigest()
 _LOAD_PREFIX, _LOAD_SUFFIX = "load", "FromID"
 _logger = logging.getLogger("task_manager.embedded_engine")
 
@@ -65,13 +63,14 @@ class Answerer:
         graphql_parser.MAX_NESTING_DEPTH = _DEEPEST
         self._session = session
         self._schema = build_schema()
+        self._schema_digest = schema_digest()
 
     async def answer(self, request: Request) -> dict[str, Any]:
         """Return the answer: `data`, or `data` null and the first error."""
         if _INTROSPECTION not in request.query or request.variables:
             return await self._answer(request)
         # Every client begins with this question, the answer is large, and it is always the same.
-        key = hashlib.sha256(f"{_DESCRIPTION_DIGEST}{request.operation}{request.query}".encode()).hexdigest()
+        key = hashlib.sha256(f"{self._schema_digest}{request.operation}{request.query}".encode()).hexdigest()
         return await self._session.answers.get(key, lambda: self._answer(request))
 
     async def _answer(self, request: Request) -> dict[str, Any]:

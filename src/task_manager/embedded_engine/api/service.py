@@ -3,7 +3,7 @@
 from typing import Self
 
 from task_manager.embedded_engine import model
-from task_manager.embedded_engine.api.objects import ApiObject, field, unsupported
+from task_manager.embedded_engine.api.objects import ApiObject, field
 from task_manager.embedded_engine.api.values import Port
 from task_manager.embedded_engine.errors import ApiError
 from task_manager.embedded_engine.services import hostname_of
@@ -64,9 +64,3 @@ class Service(ApiObject):
             raise ApiError("no ports exposed")
         place = f"{self.hostname()}:{port or self.command.ports[0].number}"
         return f"{scheme}://{place}" if scheme else place
-
-    @field
-    def up(self, ports: object = None, random: bool = False) -> None:
-        """Not offered: a service is not reachable from the host."""
-        del ports, random
-        raise unsupported("Service", "up")

@@ -1,14 +1,16 @@
 """The GraphQL schema, from the committed description of the API."""
 
+import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from graphql import (
     GraphQLArgument,
     GraphQLBoolean,
     GraphQLEnumType,
+    GraphQLEnumValue,
     GraphQLError,
     GraphQLField,
     GraphQLFloat,
@@ -24,9 +26,11 @@ from graphql import (
     GraphQLSchema,
     GraphQLString,
     GraphQLType,
+    Undefined,
 )
 
 from task_manager.embedded_engine.api.objects import python_name
+from task_manager.embedded_engine.schema.descriptions import Descriptions
 from task_manager.embedded_engine.schema.generate import DESCRIPTION_FILE
 
 
@@ -51,7 +55,12 @@ _LIST = re.compile(r"\[(.*)\](!?)\Z")
 _BUILT_IN: dict[str, GraphQLNamedType] = {
     "ID": GraphQLID,
     "String": GraphQLString,
-    "Int": _WideInt("Int", serialize=_whole_number, parse_value=_whole_number),
+    "Int": _WideInt(
+        "Int",
+        description="A whole number; sizes of files may be larger than 32 bits.",
+        serialize=_whole_number,
+        parse_value=_whole_number,
+    ),
     "Float": GraphQLFloat,
     "Boolean": GraphQLBoolean,
 }
@@ -63,24 +72,26 @@ def build_schema() -> GraphQLSchema:
     return _Builder(description).schema()
 
 
+def schema_digest() -> str:
+    """Return what changes when anything that the schema says does."""
+    return hashlib.sha256(DESCRIPTION_FILE.read_bytes() + Descriptions().digest().encode()).hexdigest()
+
+
 class _Builder:
     def __init__(self, description: Mapping[str, Any]) -> None:
         self._description = description
+        self._text = Descriptions()
         self._types: dict[str, GraphQLNamedType] = dict(_BUILT_IN)
 
     def schema(self) -> GraphQLSchema:
         for name in self._description["scalars"]:
-            self._types[name] = GraphQLScalarType(name)
+            self._types[name] = GraphQLScalarType(name, description=self._text.type(name))
         for name, members in self._description["enums"].items():
-            self._types[name] = GraphQLEnumType(name, {member: member for member in members})
+            self._types[name] = self._enum(name, members)
         for name, members in self._description["inputs"].items():
-            self._types[name] = GraphQLInputObjectType(name, lambda members=members: self._input_fields(members))  # type: ignore[misc]
+            self._types[name] = self._input(name, members)
         for name, members in self._description["interfaces"].items():
-            self._types[name] = GraphQLInterfaceType(
-                name,
-                lambda members=members: self._fields(members),  # type: ignore[misc]
-                resolve_type=lambda value, *_: value.type_name,
-            )
+            self._types[name] = self._interface(name, members)
         for name, members in self._description["objects"].items():
             self._types[name] = self._object(name, members)
         query = self._types["Query"]
@@ -89,7 +100,27 @@ class _Builder:
         return GraphQLSchema(query=query, types=list(self._types.values()))
 
     def _object(self, name: str, members: Mapping[str, Any]) -> GraphQLObjectType:
-        return GraphQLObjectType(name, lambda: self._fields(members), interfaces=lambda: self._interfaces(members))
+        return GraphQLObjectType(
+            name,
+            lambda: self._fields(name, members),
+            interfaces=lambda: self._interfaces(members),
+            description=self._text.type(name),
+        )
+
+    def _interface(self, name: str, members: Mapping[str, Any]) -> GraphQLInterfaceType:
+        return GraphQLInterfaceType(
+            name,
+            lambda: self._fields(name, members),
+            resolve_type=lambda value, *_: value.type_name,
+            description=self._text.type(name),
+        )
+
+    def _enum(self, name: str, members: Iterable[str]) -> GraphQLEnumType:
+        values = {member: GraphQLEnumValue(member, description=self._text.value(name, member)) for member in members}
+        return GraphQLEnumType(name, values, description=self._text.type(name))
+
+    def _input(self, name: str, members: list[Mapping[str, Any]]) -> GraphQLInputObjectType:
+        return GraphQLInputObjectType(name, lambda: self._input_fields(members), description=self._text.type(name))
 
     def _interfaces(self, members: Mapping[str, Any]) -> list[GraphQLInterfaceType]:
         """Return the interfaces whose fields an object has; Node is every object with an id."""
@@ -100,18 +131,19 @@ class _Builder:
                 chosen.append(found)
         return chosen
 
-    def _fields(self, members: Mapping[str, Any]) -> dict[str, GraphQLField]:
-        return {
-            name: GraphQLField(self._type(member["type"]), {arg["name"]: self._argument(arg) for arg in member["args"]})  # type: ignore[arg-type]
-            for name, member in members.items()
-        }
+    def _fields(self, owner: str, members: Mapping[str, Any]) -> dict[str, GraphQLField]:
+        return {name: self._field(owner, name, member) for name, member in members.items()}
 
-    def _argument(self, argument: Mapping[str, Any]) -> GraphQLArgument:
+    def _field(self, owner: str, name: str, member: Mapping[str, Any]) -> GraphQLField:
+        arguments = {item["name"]: self._argument(item, (owner, name)) for item in member["args"]}
+        kind: Any = self._type(member["type"])
+        return GraphQLField(kind, arguments, description=self._text.field(owner, name))
+
+    def _argument(self, argument: Mapping[str, Any], place: tuple[str, str]) -> GraphQLArgument:
         kind: Any = self._type(argument["type"])
-        name = python_name(argument["name"])
-        if "default" in argument:
-            return GraphQLArgument(kind, default_value=_default(argument), out_name=name)
-        return GraphQLArgument(kind, out_name=name)
+        name = argument["name"]
+        default = _default(argument) if "default" in argument else Undefined
+        return GraphQLArgument(kind, default, description=self._text.argument(*place, name), out_name=python_name(name))
 
     def _input_fields(self, members: list[Mapping[str, Any]]) -> dict[str, GraphQLInputField]:
         return {member["name"]: self._input_field(member) for member in members}
