@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from task_manager.embedded_engine.errors import ConfigurationError
+from task_manager.embedded_engine.quantities import AGE_FORM, SIZE_FORM, parse_age, parse_size
 
 STATE_DIR_VARIABLE = "TASK_MANAGER_ENGINE_STATE_DIR"
+_NO_LIMIT = "none"
 CONFIG_VARIABLE = "TASK_MANAGER_ENGINE_CONFIG"
 
 
@@ -26,6 +28,9 @@ class EngineConfig:
         parallelism: How many commands run at once.
         connect_timeout: Seconds until a registry counts as unreachable.
         pull_timeout: Seconds without a byte until a pull counts as broken.
+        max_bytes: What results and cache volumes may take of the disk, in bytes; beyond that sessions remove the least
+            recently used ones when they start and end. None for no limit.
+        max_age: Seconds without use after which sessions remove a result or cache volume; None for no limit.
     """
 
     state_dir: Path
@@ -34,6 +39,8 @@ class EngineConfig:
     parallelism: int = field(default_factory=lambda: os.cpu_count() or 1)
     connect_timeout: float = 5.0
     pull_timeout: float = 60.0
+    max_bytes: int | None = 20 << 30
+    max_age: float | None = None
 
 
 def load_config(path: str | None, state_dir: str | None, environment: Mapping[str, str]) -> EngineConfig:
@@ -137,6 +144,18 @@ def _seconds(value: object) -> float:
     return float(value)
 
 
+def _size(value: object) -> int | None:
+    if value is None or value == _NO_LIMIT:
+        return None
+    return parse_size(value) if isinstance(value, str) else _count(value)
+
+
+def _age(value: object) -> float | None:
+    if value is None or value == _NO_LIMIT:
+        return None
+    return parse_age(value) if isinstance(value, str) else _seconds(value)
+
+
 _CONVERTERS = {
     "state_dir": _text,
     "mirrors": _mirrors,
@@ -144,6 +163,8 @@ _CONVERTERS = {
     "parallelism": _count,
     "connect_timeout": _seconds,
     "pull_timeout": _seconds,
+    "max_bytes": _size,
+    "max_age": _age,
 }
 _FORMS = {
     "state_dir": "a path",
@@ -152,4 +173,6 @@ _FORMS = {
     "parallelism": "a whole number from 1 on",
     "connect_timeout": "a number of seconds above 0",
     "pull_timeout": "a number of seconds above 0",
+    "max_bytes": f"{SIZE_FORM}, or none",
+    "max_age": f"{AGE_FORM}, a number of seconds above 0, or none",
 }

@@ -4,6 +4,7 @@ import errno
 import os
 import platform
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -143,9 +144,9 @@ def _ids() -> Finding:
 def _state_folder(state_dir: Path) -> Finding:
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
-        probe = state_dir / f".probe-{os.getpid()}"
-        probe.write_bytes(b"x" * 4096)
-        probe.unlink()
+        # A file without a name: nothing is left of it, however this process ends.
+        with tempfile.TemporaryFile(dir=state_dir) as probe:
+            probe.write(b"x" * 4096)
     except OSError as error:
         reason = (
             "is full"

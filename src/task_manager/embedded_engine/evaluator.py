@@ -118,7 +118,7 @@ class Evaluator:
         def change(target: TreeRoot) -> None:
             edits.apply(tree.action, target, source)
 
-        return self._new_layer(tree.digest, base, change)
+        return self._new_layer(tree.digest, base, "edit", change)
 
     async def _difference(self, tree: model.Difference) -> Snapshot:
         if (record := self._store.lookup(tree.digest)) is not None:
@@ -129,14 +129,14 @@ class Evaluator:
             def change(target: TreeRoot) -> None:
                 write_difference(old, tree.lower_path, new, tree.upper_path, target)
 
-            return await self._threads.run(self._new_layer, tree.digest, Snapshot(), change)
+            return await self._threads.run(self._new_layer, tree.digest, Snapshot(), "difference", change)
 
-    def _new_layer(self, key: str, base: Snapshot, change: Callable[[TreeRoot], None]) -> Snapshot:
+    def _new_layer(self, key: str, base: Snapshot, kind: str, change: Callable[[TreeRoot], None]) -> Snapshot:
         with self._store.workspace() as workspace:
             with writable(self._store, base, workspace) as target:
                 change(target)
             snapshot = with_layer(self._store, base, workspace, key)
-            return _only_output(self._store.commit(workspace, key, {"outputs": [snapshot.plain()]}))
+            return _only_output(self._store.commit(workspace, key, {"outputs": [snapshot.plain()], "kind": kind}))
 
     async def _output(self, tree: model.Output) -> Snapshot:
         return (await self.execution(tree.execution)).output(tree.index)
@@ -174,7 +174,8 @@ class Evaluator:
             target = workspace.entry / "0"
             target.mkdir()
             squash([Path(self._store.layer(name)) for name in merged], target)
-            self._store.commit(workspace, key, {"outputs": [Snapshot((f"{key}/0",)).plain()]})
+            outputs = [Snapshot((f"{key}/0",)).plain()]
+            self._store.commit(workspace, key, {"outputs": outputs, "kind": "squashed layers"})
 
 
 def _whole_source(tree: model.Edited) -> model.Tree | None:

@@ -98,7 +98,7 @@ class HostFiles:
                 copy(target)
                 digest = digest_folder(target, "/", CopyOptions())
             snapshot = with_layer(self._store, Snapshot(), workspace, digest)
-            self._store.commit(workspace, digest, {"outputs": [snapshot.plain()]})
+            self._store.commit(workspace, digest, {"outputs": [snapshot.plain()], "kind": "host files"})
             return model.Imported(digest)
 
 

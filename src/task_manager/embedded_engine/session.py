@@ -2,7 +2,9 @@
 
 import asyncio
 import hmac
+import logging
 import secrets
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,10 +20,15 @@ from task_manager.embedded_engine.sandbox.launcher import Launcher
 from task_manager.embedded_engine.services import Services
 from task_manager.embedded_engine.snapshots import Threads, Views
 from task_manager.embedded_engine.store.answers import KeptAnswers
+from task_manager.embedded_engine.store.collection import Limits, collect
 from task_manager.embedded_engine.store.layers import LayerStore
 from task_manager.embedded_engine.toolchain import HostToolchain
 
+_log = logging.getLogger(__name__)
 _FLUSH_SECONDS = 5.0
+# How long noting seals may keep a thread busy at a time, and may delay a session's end.
+_SEAL_SECONDS = 1.0
+_SEAL_AT_END_SECONDS = 0.3
 _PARALLEL_DOWNLOADS = 4
 
 
@@ -33,7 +40,7 @@ class Session:
         self.workdir = workdir
         self.objects = ObjectRegistry()
         self.store = LayerStore(config.state_dir)
-        self.answers = KeptAnswers(config.state_dir / "answers")
+        self.answers = KeptAnswers(config.state_dir / "answers", self.store.session_folder)
         self.threads = Threads(max(4, config.parallelism * 2))
         self.toolchain = HostToolchain()
         self._launcher = launcher
@@ -42,7 +49,7 @@ class Session:
         self.host_files = HostFiles(self.store, self.threads)
         self.evaluator: Evaluator
         self.services: Services
-        self._flushing: asyncio.Task[None] | None = None
+        self._keeping: asyncio.Task[None] | None = None
         self._salt = b""
 
     async def open(self) -> None:
@@ -77,17 +84,18 @@ class Session:
         )
         self.services.attach(self.evaluator)
         caches.attach(self.evaluator)
-        self._flushing = asyncio.ensure_future(self._flush_now_and_then())
+        self._keeping = asyncio.ensure_future(self._keep_store())
 
     async def close(self) -> None:
         """Flush the store and leave nothing running."""
-        if self._flushing is not None:
-            self._flushing.cancel()
+        if self._keeping is not None:
+            self._keeping.cancel()
             with suppress(asyncio.CancelledError):
-                await self._flushing
+                await self._keeping
         await self.services.close()
         await self.puller.close()
         self._launcher.close()
+        await self.threads.run(self._leave_store)
         self.threads.close()
         self._views.close()
         self.store.close()
@@ -106,9 +114,12 @@ class Session:
     def _secret_salt(self) -> bytes:
         path = self.store.root / "salt"
         with self.store.guarded():
-            with suppress(FileExistsError), path.open("xb") as file:
-                path.chmod(0o600)
-                file.write(secrets.token_bytes(32))
+            if not path.exists():
+                aside = self.store.session_folder / "salt"
+                aside.touch(mode=0o600)
+                aside.write_bytes(secrets.token_bytes(32))
+                with suppress(FileExistsError):
+                    path.hardlink_to(aside)
             return path.read_bytes()
 
     def _write_network_files(self) -> None:
@@ -118,11 +129,30 @@ class Session:
             text = resolver.read_text(encoding="utf-8", errors="replace") if resolver.is_file() else ""
             (folder / "resolv.conf").write_text(text, encoding="utf-8")
 
-    async def _flush_now_and_then(self) -> None:
+    async def _keep_store(self) -> None:
+        """Collect garbage once clients have what they came for first; flush and seal now and then."""
+        await asyncio.sleep(_FLUSH_SECONDS)
+        await self.threads.run(self._collect_garbage)
         while True:
-            await asyncio.sleep(_FLUSH_SECONDS)
             with suppress(OSError):
                 await self.threads.run(self.store.flush)
+            await self.threads.run(self.store.seal, _SEAL_SECONDS)
+            await asyncio.sleep(_FLUSH_SECONDS)
+
+    def _leave_store(self) -> None:
+        self.store.seal(_SEAL_AT_END_SECONDS)
+        self.store.release()
+        if self.store.grown:
+            self._collect_garbage()
+
+    def _collect_garbage(self) -> None:
+        try:
+            collected = collect(self.store, Limits(self.config.max_bytes, self.config.max_age), time.time())
+        except OSError as error:
+            _log.warning("the store %s could not be pruned: %s", self.store.root, error)
+            return
+        if collected.removed:
+            _log.info("pruned %d results, %d bytes", collected.removed, collected.freed)
 
 
 def _registry_settings(config: EngineConfig) -> RegistrySettings:

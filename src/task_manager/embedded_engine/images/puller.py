@@ -209,7 +209,7 @@ class ImagePuller:
             return _output(self._commit(workspace, key, snapshot))
 
     def _commit(self, workspace: Workspace, key: str, snapshot: Snapshot) -> Record:
-        return self._store.commit(workspace, key, {"outputs": [snapshot.plain()]})
+        return self._store.commit(workspace, key, {"outputs": [snapshot.plain()], "kind": "image layer"})
 
 
 class _Verified(io.RawIOBase):

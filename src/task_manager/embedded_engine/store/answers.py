@@ -1,7 +1,7 @@
-"""Answers that are the same for every session of a store, kept as files."""
+"""Answers that are the same for every session of a store, kept as files: a line with the digest, then the JSON."""
 
+import hashlib
 import json
-import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -9,10 +9,16 @@ from typing import Any
 
 
 class KeptAnswers:
-    """Answers by key; one that cannot be kept is made again."""
+    """Answers by key; one that cannot be kept, or is not what was kept, is made again.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: Where they are.
+        unfinished: Where unfinished files go, on the same file system.
+    """
+
+    def __init__(self, folder: Path, unfinished: Path) -> None:
         self._folder = folder
+        self._unfinished = unfinished
         self._known: dict[str, dict[str, Any]] = {}
 
     async def get(self, key: str, make: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
@@ -28,14 +34,28 @@ class KeptAnswers:
 
     def _read(self, key: str) -> dict[str, Any] | None:
         try:
-            answer: dict[str, Any] = json.loads((self._folder / key).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            data = (self._folder / key).read_bytes()
+        except OSError:
             return None
+        if not is_whole(data):
+            return None
+        answer: dict[str, Any] = json.loads(data.partition(b"\n")[2])
         return answer
 
     def _write(self, key: str, answer: dict[str, Any]) -> None:
-        aside = self._folder / f"{key}.{os.getpid()}"
+        aside = self._unfinished / f"answer-{key}"
+        data = json.dumps(answer).encode()
         with suppress(OSError):
             self._folder.mkdir(exist_ok=True)
-            aside.write_text(json.dumps(answer), encoding="utf-8")
+            aside.write_bytes(_digest(data) + b"\n" + data)
             aside.replace(self._folder / key)
+
+
+def is_whole(data: bytes) -> bool:
+    """Return whether a kept answer's file is what was written."""
+    digest, _, answer = data.partition(b"\n")
+    return digest == _digest(answer)
+
+
+def _digest(data: bytes) -> bytes:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}".encode()

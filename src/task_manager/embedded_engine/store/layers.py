@@ -1,7 +1,10 @@
 """The store of results, shared by several sessions at once.
 
     version                     the layout's number
-    entries/ab/abcd…/           one result: record.json, its layers 0/, 1/ …, captured output; complete or absent
+    entries/ab/abcd…/           one result: record.json, its layers 0/, 1/ …, captured output; complete or absent;
+                                later its seal.json; the record's time of change is when it was last asked for
+    answers/KEY                 answers that are the same for every session
+    leases                      what running sessions use is locked in it
     synced/BOOT                 up to which moment of that boot everything is on the device
     caches/KEY/                 cache volumes
     empty/0, empty/1            what overlays of nothing are made of
@@ -22,7 +25,8 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -31,6 +35,8 @@ from typing import Any
 
 from task_manager.embedded_engine import kernel
 from task_manager.embedded_engine.errors import StorageError
+from task_manager.embedded_engine.store.leases import Leases
+from task_manager.embedded_engine.store.seals import compute_seal, write_seal
 from task_manager.embedded_engine.store.trees import remove_tree
 
 LAYOUT_VERSION = "1"
@@ -87,7 +93,10 @@ class LayerStore:
         self._synced: dict[str, float] = {}
         self._janitor = ThreadPoolExecutor(1, thread_name_prefix="engine-janitor")
         self._dirty = False
+        self._grown = False
         self._lock = -1
+        self._leases: Leases | None = None
+        self._unsealed: deque[str] = deque()
 
     @property
     def empty(self) -> tuple[str, str]:
@@ -103,6 +112,11 @@ class LayerStore:
     def session_folder(self) -> Path:
         """This session's own folder; gone when the session is."""
         return self._session
+
+    @property
+    def grown(self) -> bool:
+        """Whether this session may have made the store larger."""
+        return self._grown
 
     @property
     def mount_points(self) -> str:
@@ -127,28 +141,34 @@ class LayerStore:
         with suppress(OSError):
             self.flush()
         self._janitor.shutdown()
+        if self._leases is not None:
+            self._leases.close()
         remove_tree(self._session)
         with suppress(OSError):
             self._lock_path(self._session).unlink()
         os.close(self._lock)
 
     def lookup(self, key: str) -> Record | None:
-        """Return the result of `key`, if it is there with everything that it builds on."""
+        """Return the result of `key`, if it is there with everything that it builds on; all of that is kept for us."""
         if (known := self._known.get(key)) is not None:
             return known
+        self._hold((key,))
         folder = self.entry(key)
         try:
             data = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+            layers = layer_names(data)
+            usable = self.is_durable(data)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError):
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            usable = False
+        if usable:
+            self._hold(owner_of(name) for name in layers)
+        if not usable or not all(Path(self.layer(name)).is_dir() for name in layers):
             self._discard(key)
             return None
-        if not self._durable(data):
-            self._discard(key)
-            return None
-        if not all(Path(self.layer(name)).is_dir() for chain in data.get("outputs", ()) for name in chain["layers"]):
-            return None
+        with suppress(OSError):
+            os.utime(folder / "record.json")
         record = self._known[key] = Record(key, data)
         return record
 
@@ -204,20 +224,26 @@ class LayerStore:
         (workspace.entry / "record.json").write_text(json.dumps(stamped), encoding="utf-8")
         target = self.entry(key)
         target.parent.mkdir(exist_ok=True)
+        self._hold((key,))
         try:
             workspace.entry.rename(target)
         except OSError:
-            if (theirs := self.lookup(key)) is None:
-                raise
-            return theirs
-        self._dirty = True
+            if (theirs := self.lookup(key)) is not None:
+                return theirs
+            # What was there was of no use, and looking at it has removed it.
+            workspace.entry.rename(target)
+        self._dirty = self._grown = True
+        self._unsealed.append(key)
         record = self._known[key] = Record(key, stamped)
         return record
 
     def cache_volume(self, key: str) -> Path:
         """Return a cache volume's folder, made where it is missing."""
+        self._hold((volume_lease(key),))
         folder = self.root / "caches" / key
         folder.mkdir(parents=True, exist_ok=True)
+        os.utime(folder)
+        self._grown = True
         return folder
 
     def flush(self) -> None:
@@ -235,6 +261,49 @@ class LayerStore:
         aside.write_text(str(moment), encoding="ascii")
         aside.rename(self.root / "synced" / self._boot)
 
+    def seal(self, seconds: float) -> None:
+        """Note the seals of results that this session stored, for as long as there is time.
+
+        Args:
+            seconds: After that many, what is left keeps its turn.
+        """
+        end = time.monotonic() + seconds
+        while self._unsealed and time.monotonic() < end:
+            key = self._unsealed.popleft()
+            if not self._sealed(key, lambda: time.monotonic() < end):
+                self._unsealed.appendleft(key)
+                return
+
+    def _sealed(self, key: str, proceed: Callable[[], bool]) -> bool:
+        """Seal a result; return whether there was time. One that cannot be sealed is left to `cache verify`."""
+        with suppress(OSError):
+            seal = compute_seal(self.entry(key), proceed)
+            if seal is None:
+                return False
+            write_seal(self.entry(key), seal, self._session / f"seal-{secrets.token_hex(4)}")
+        return True
+
+    def release(self) -> None:
+        """Give up everything that this session keeps for itself: it asks for no result any more."""
+        if self._leases is not None:
+            self._leases.release_all()
+
+    def is_durable(self, data: dict[str, Any]) -> bool:
+        """Return whether a record's result was on the device before any later loss of power."""
+        boot = str(data.get("boot"))
+        if boot == self._boot:
+            return True
+        if boot not in self._synced:
+            try:
+                self._synced[boot] = float((self.root / "synced" / boot).read_text(encoding="ascii"))
+            except (OSError, ValueError):
+                self._synced[boot] = 0.0
+        return bool(data["time"] <= self._synced[boot])
+
+    def _hold(self, keys: Iterable[str]) -> None:
+        if self._leases is not None:
+            self._leases.hold(keys)
+
     def _prepare(self) -> None:
         for name in ("entries", "synced", "caches", "tmp", "empty/0", "empty/1", "stub", "points/root", "points/part"):
             (self.root / name).mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -243,8 +312,19 @@ class LayerStore:
             (self.root / "stub" / name).mkdir(mode=0o755, exist_ok=True)
         for name in _STUB_FILES:
             (self.root / "stub" / name).touch(mode=0o644)
-        self._lock = os.open(self._lock_path(self._session), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._leases = Leases(self.root / "leases")
+        self._take_place()
+
+    def _take_place(self) -> None:
+        path = self._lock_path(self._session)
+        while True:
+            self._lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            with suppress(FileNotFoundError):
+                if path.stat().st_ino == os.fstat(self._lock).st_ino:
+                    break
+            # Another session swept the file away between its making and its locking.
+            os.close(self._lock)
         self._session.mkdir(mode=0o700)
 
     def _check_version(self) -> None:
@@ -273,22 +353,26 @@ class LayerStore:
     def _lock_path(session: Path) -> Path:
         return session.with_name(session.name + ".lock")
 
-    def _durable(self, data: dict[str, Any]) -> bool:
-        boot = str(data.get("boot"))
-        if boot == self._boot:
-            return True
-        if boot not in self._synced:
-            try:
-                self._synced[boot] = float((self.root / "synced" / boot).read_text(encoding="ascii"))
-            except (OSError, ValueError):
-                self._synced[boot] = 0.0
-        return bool(data["time"] <= self._synced[boot])
-
     def _discard(self, key: str) -> None:
         with suppress(OSError):
             grave = self._session / secrets.token_hex(8)
             self.entry(key).rename(grave)
             remove_tree(grave)
+
+
+def layer_names(data: dict[str, Any]) -> list[str]:
+    """Return the names of all layers that a record's outputs are merged from."""
+    return [name for chain in data.get("outputs", ()) for name in chain["layers"]]
+
+
+def owner_of(layer: str) -> str:
+    """Return the key of the result that a layer is part of."""
+    return layer.partition("/")[0]
+
+
+def volume_lease(key: str) -> str:
+    """Return what a cache volume is leased by."""
+    return f"cache volume {key}"
 
 
 def is_storage_failure(error: OSError) -> bool:
