@@ -30,7 +30,9 @@ def pytest_command(*arguments: str) -> list[str]:
 @pytest.mark.timeout(LIMIT_SECONDS)
 def test_every_engine_test_holds_for_an_ordinary_user_with_subordinate_ids(folder: Path) -> None:
     require("uidmap")
-    done = run_unprivileged(folder, pytest_command("tests/embedded_engine"), ids="subordinate", timeout=LIMIT_SECONDS)
+    # The SDKs' programs cannot tell who runs the engine, and their packages would be fetched once more.
+    command = pytest_command("tests/embedded_engine", "--ignore", "tests/embedded_engine/test_other_sdks.py")
+    done = run_unprivileged(folder, command, ids="subordinate", timeout=LIMIT_SECONDS)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
 
 
