@@ -15,7 +15,7 @@ from task_manager.models import utc_now
 from task_manager.pipeline import Step
 from task_manager.pipeline_converter import ExecutionPlan
 from task_manager.running.containers import StepContainers, command_line
-from task_manager.running.images import ResolvedImage, resolve_image
+from task_manager.running.images import ResolvedImage, needs_by_image, resolve_image
 from task_manager.running.outputs import export_outputs
 from task_manager.running.reasons import reason_of
 from task_manager.running.records import RunContext, RunObserver, StepOutcome
@@ -59,14 +59,14 @@ class PipelineRunner:
             EngineError: No engine, no image, or programs that the host's toolchain lacks.
         """
         async with self._communication.guard() as session:
-            steps_of = _steps_by_image(plan.pipeline.steps)
+            needs_of = needs_by_image(plan.pipeline.steps)
             resolved = await asyncio.gather(
-                *(resolve_image(session, image, steps, self._settings.images) for image, steps in steps_of.items())
+                *(resolve_image(session, image, needs, self._settings.images) for image, needs in needs_of.items())
             )
         for image in resolved:
             if image.warning is not None:
                 await observer.warned(image.warning)
-        return PreparedRun(plan, context, session, dict(zip(steps_of, resolved, strict=True)))
+        return PreparedRun(plan, context, session, dict(zip(needs_of, resolved, strict=True)))
 
     async def run(self, prepared: PreparedRun, observer: RunObserver) -> tuple[StepOutcome, ...]:
         """Run all steps, each as soon as those before it have succeeded.
@@ -109,7 +109,9 @@ class _Run:
         self._settings = settings
         self._clock = clock
         self._slots = slots
-        self._containers = StepContainers(prepared.session.client, prepared.context, settings.environment)
+        self._containers = StepContainers(
+            prepared.session.client, prepared.context, settings.environment, prepared.images
+        )
 
     async def all_steps(self) -> tuple[StepOutcome, ...]:
         tasks: dict[str, asyncio.Task[StepOutcome]] = {}
@@ -276,10 +278,3 @@ def _capabilities(step: Step) -> frozenset[str]:
     network = ["network"] if step.network else []
     services = [f"service:{service.name}" for service in step.services]
     return frozenset([*network, *services, *(f"cache:{volume.name}" for volume in step.caches)])
-
-
-def _steps_by_image(steps: Sequence[Step]) -> dict[str, list[Step]]:
-    grouped: dict[str, list[Step]] = {}
-    for step in steps:
-        grouped.setdefault(step.image, []).append(step)
-    return grouped

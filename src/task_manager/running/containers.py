@@ -21,6 +21,7 @@ from task_manager.pipeline import (
     StepSource,
     TaskSource,
 )
+from task_manager.running.images import ResolvedImage
 from task_manager.running.records import RunContext
 
 if TYPE_CHECKING:
@@ -41,12 +42,20 @@ class StepContainers:
         client: The session's client.
         context: The run.
         environment: Variables that every step gets; a step's own win.
+        images: What stands for each image that steps and services name.
     """
 
-    def __init__(self, client: dagger.Client, context: RunContext, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        client: dagger.Client,
+        context: RunContext,
+        environment: Mapping[str, str],
+        images: Mapping[str, ResolvedImage],
+    ) -> None:
         self._client = client
         self._context = context
         self._environment = environment
+        self._images = images
         self._finished: dict[str, tuple[Step, dagger.Container, frozenset[str]]] = {}
 
     def finished(self, step: Step, container: dagger.Container, outputs: frozenset[str]) -> None:
@@ -94,7 +103,7 @@ class StepContainers:
         return container
 
     def _service(self, service: Service) -> dagger.Service:
-        container = self._client.container().from_(service.image)
+        container = self._images[service.image].container
         for name, value in service.environment.items():
             container = container.with_env_variable(name, value)
         for port in service.ports:

@@ -6,7 +6,7 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from task_manager.communication import EngineKind, EngineSession
 from task_manager.communication.translation import engine_errors
 from task_manager.config import ImagePolicy
 from task_manager.errors import InvalidConfiguration, MissingPrograms, RegistryUnreachable
-from task_manager.pipeline import HOST_TOOLCHAIN, Step
+from task_manager.pipeline import HOST_TOOLCHAIN, Service, Step
 from task_manager.workflow_status import Reason
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 _MODULE = "module:"
+_ENTRY_POINT = "the entry point"
 
 
 @dataclass(frozen=True)
@@ -41,44 +42,63 @@ class ResolvedImage:
     warning: Reason | None = None
 
 
-async def resolve_image(
-    session: EngineSession, image: str, steps: Sequence[Step], policy: ImagePolicy
-) -> ResolvedImage:
+Needs = Mapping[str, Sequence[str]]
+"""What each user of an image needs: for a step, or `STEP/SERVICE`, programs and `module:NAME`."""
+
+
+async def resolve_image(session: EngineSession, image: str, needs: Needs, policy: ImagePolicy) -> ResolvedImage:
     """Make an image ready.
 
     Args:
         session: Where it is pulled.
         image: The reference in the pipeline.
-        steps: The steps that use it; their programs are checked before the host's toolchain stands in.
+        needs: What those who use it need; it is checked before the host's toolchain stands in.
         policy: `pull`, `host`, or `auto`: the host's toolchain when the registry cannot be reached.
 
     Raises:
         RegistryUnreachable: The registry does not answer, and nothing may stand in for the image.
         ImageUnavailable: The registry does not have the image.
-        MissingPrograms: The host's toolchain lacks something that the steps need.
+        MissingPrograms: The host's toolchain lacks something that is needed.
         InvalidConfiguration: The host's toolchain is wanted where the engine has none.
     """
     if policy is ImagePolicy.HOST or image == HOST_TOOLCHAIN:
-        return await _host_toolchain(session, image, steps, None)
+        return await _host_toolchain(session, image, needs, None)
     try:
         return await _pull(session, image, None)
     except RegistryUnreachable as error:
         if policy is not ImagePolicy.AUTO or session.kind is not EngineKind.EMBEDDED:
             raise
-        return await _host_toolchain(session, image, steps, error)
+        return await _host_toolchain(session, image, needs, error)
 
 
-def missing_programs(steps: Iterable[Step]) -> dict[str, list[str]]:
-    """For each step, what it needs and the host's toolchain does not have; steps that lack nothing are left out."""
-    missing = {step.id: [need for need in needed_programs(step) if not _is_there(need)] for step in steps}
-    return {step_id: needs for step_id, needs in missing.items() if needs}
+def missing_programs(needs: Needs) -> dict[str, list[str]]:
+    """What is needed and the host's toolchain does not have, by user; those that lack nothing are left out."""
+    missing = {user: [need for need in needed if not _is_there(need)] for user, needed in needs.items()}
+    return {user: lacking for user, lacking in missing.items() if lacking}
 
 
-def needed_programs(step: Step) -> tuple[str, ...]:
-    """What a step says that it requires, and the program that it starts with."""
+def needs_by_image(steps: Iterable[Step]) -> dict[str, dict[str, tuple[str, ...]]]:
+    """The images of steps and of their services, each with what those who use it need."""
+    found: dict[str, dict[str, tuple[str, ...]]] = {}
+    for step in steps:
+        found.setdefault(step.image, {})[step.id] = _needs_of_step(step)
+        for service in step.services:
+            found.setdefault(service.image, {})[f"{step.id}/{service.name}"] = _needs_of_service(service)
+    return found
+
+
+def _needs_of_step(step: Step) -> tuple[str, ...]:
+    """What it says that it requires, and the program that it starts with."""
     first = step.command[:1] if step.command else step.script.interpreter[:1] if step.script else ()
-    own = [program for program in first if "/" not in program]
-    return tuple(dict.fromkeys([*step.requires, *own]))
+    return tuple(dict.fromkeys([*step.requires, *_by_name(first)]))
+
+
+def _needs_of_service(service: Service) -> tuple[str, ...]:
+    return _by_name(service.command[:1]) if service.command else (f"{_ENTRY_POINT} of {service.image}",)
+
+
+def _by_name(program: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for name in program if "/" not in name)
 
 
 async def _pull(session: EngineSession, reference: str, warning: Reason | None) -> ResolvedImage:
@@ -89,14 +109,14 @@ async def _pull(session: EngineSession, reference: str, warning: Reason | None) 
 
 
 async def _host_toolchain(
-    session: EngineSession, image: str, steps: Sequence[Step], cause: RegistryUnreachable | None
+    session: EngineSession, image: str, needs: Needs, cause: RegistryUnreachable | None
 ) -> ResolvedImage:
     if session.kind is not EngineKind.EMBEDDED:
         raise InvalidConfiguration(
             f"Only the embedded engine offers the host's toolchain; this one is {session.description}.",
             remedy="Set images = pull, or engine = embedded.",
         )
-    missing = missing_programs(steps)
+    missing = missing_programs(needs)
     if missing:
         raise _lacking(image, missing, cause)
     return await _pull(session, HOST_TOOLCHAIN, _stand_in(image, cause))
@@ -114,16 +134,18 @@ def _stand_in(image: str, cause: RegistryUnreachable | None) -> Reason | None:
 
 
 def _lacking(image: str, missing: dict[str, list[str]], cause: RegistryUnreachable | None) -> MissingPrograms:
-    steps = "; ".join(f"step {step}: {', '.join(needs)}" for step, needs in missing.items())
+    users = "; ".join(f"{user}: {', '.join(lacking)}" for user, lacking in missing.items())
     first = f"{cause} " if cause else ""
     return MissingPrograms(
-        f"{first}The host's toolchain, which would stand in for the image {image}, lacks programs ({steps}).",
+        f"{first}The host's toolchain, which would stand in for the image {image}, lacks what is needed ({users}).",
         remedy="Install them, or make the image's registry reachable (a mirror can be configured).",
         details={"image": image, "missing": missing},
     )
 
 
 def _is_there(need: str) -> bool:
+    if need.startswith(_ENTRY_POINT):
+        return False
     if need.startswith(_MODULE):
         return _has_module(need.removeprefix(_MODULE))
     path = os.pathsep.join((os.path.dirname(sys.executable), *_SYSTEM_PATH))  # noqa: PTH120
