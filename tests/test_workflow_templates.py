@@ -20,7 +20,15 @@ from task_manager.workflow_templates import (
 )
 from tests.templates.folders import MINIMAL, minimal, write
 
-BUILT_IN = ("build-package", "code-quality", "data-processing", "ml-training", "python-tests", "shell-command")
+BUILT_IN = (
+    "build-package",
+    "code-quality",
+    "data-processing",
+    "ml-training",
+    "python-tests",
+    "service-test",
+    "shell-command",
+)
 
 
 def registry(folder: Path) -> WorkflowTemplateRegistry:
@@ -44,6 +52,7 @@ def test_each_built_in_template_has_a_category_and_a_result_type() -> None:
         "data-processing": ResultType.DATA_PROCESSING,
         "ml-training": ResultType.ML_TRAINING,
         "python-tests": ResultType.TEST_REPORT,
+        "service-test": ResultType.CONTAINERIZED_WORKFLOW,
         "shell-command": ResultType.CONTAINERIZED_WORKFLOW,
     }
     assert WorkflowTemplateRegistry().categories() == (

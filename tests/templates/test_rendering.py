@@ -170,6 +170,15 @@ PARAMETERS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         {"data": st.just("a.csv"), "target": TEXT, "features": st.lists(TEXT, unique=True), "epochs": st.integers(1, 9)}
     ),
     "build-package": st.fixed_dictionaries({"environment": st.dictionaries(st.just("NAME"), TEXT)}),
+    "service-test": st.fixed_dictionaries(
+        {
+            "service_image": TEXT,
+            "service_port": st.integers(1, 65535),
+            "service_command": st.lists(TEXT),
+            "command": st.lists(TEXT, min_size=1),
+            "environment": st.dictionaries(st.just("NAME"), TEXT),
+        }
+    ),
 }
 
 
@@ -185,6 +194,7 @@ def test_any_values_give_a_pipeline_and_never_reach_a_script(template: WorkflowT
 @pytest.mark.parametrize("template", TEMPLATES.values(), ids=list(TEMPLATES))
 def test_no_expression_is_left_in_a_rendered_pipeline(template: WorkflowTemplate) -> None:
     values: dict[str, Any] = {"command": ["true"], "input": "a.csv", "data": "a.csv", "target": "label"}
+    values |= {"service_image": "redis:7", "service_port": 6379}
     known = {name: value for name, value in values.items() if name in template.parameter_names}
     result = template.render(known)
     for step in result["steps"]:
