@@ -192,6 +192,16 @@ async def test_a_step_without_network_carries_the_label(tmp_path: Path) -> None:
     assert work.engine.calls[-1].labels == {"task-manager.network": "none"}
 
 
+@pytest.mark.parametrize(("kind", "codes"), [(EngineKind.EMBEDDED, []), (EngineKind.DAGGER, ["network_not_isolated"])])
+async def test_an_engine_that_cannot_take_the_network_away_is_warned_of(
+    tmp_path: Path, kind: EngineKind, codes: list[str]
+) -> None:
+    work = bench(tmp_path)
+    work.kind = kind
+    await work.run({"id": "s", "command": ["x"], "network": False})
+    assert [warning.code for warning in work.listener.warnings] == codes
+
+
 async def test_the_environment_of_the_settings_reaches_each_step_and_the_steps_own_wins(tmp_path: Path) -> None:
     work = bench(tmp_path, environment={"A": "setting", "B": "setting"})
     await work.run({"id": "s", "command": ["x"], "environment": {"B": "step"}})

@@ -8,7 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from task_manager.communication import ContainerRecord, ContainerState, DaggerCommunicationManager, EngineSession
+from task_manager.communication import (
+    ContainerRecord,
+    ContainerState,
+    DaggerCommunicationManager,
+    EngineKind,
+    EngineSession,
+)
 from task_manager.config import Settings
 from task_manager.errors import EngineLost, StepFailed, StepTimedOut, TaskManagerError
 from task_manager.models import utc_now
@@ -63,9 +69,9 @@ class PipelineRunner:
             resolved = await asyncio.gather(
                 *(resolve_image(session, image, needs, self._settings.images) for image, needs in needs_of.items())
             )
-        for image in resolved:
-            if image.warning is not None:
-                await observer.warned(image.warning)
+        warnings = [image.warning for image in resolved if image.warning is not None]
+        for warning in [*warnings, *_network_warnings(session, plan.pipeline.steps)]:
+            await observer.warned(warning)
         return PreparedRun(plan, context, session, dict(zip(needs_of, resolved, strict=True)))
 
     async def run(self, prepared: PreparedRun, observer: RunObserver) -> tuple[StepOutcome, ...]:
@@ -272,6 +278,15 @@ def _exit_reason(step: Step, code: object) -> Reason:
         text=f"Step {step.id} ended with exit code {code}.",
         details={"step": step.id, "exit_code": code if isinstance(code, int) else None},
     )
+
+
+def _network_warnings(session: EngineSession, steps: Sequence[Step]) -> list[Reason]:
+    """Only the embedded engine knows the label that takes a step's network away."""
+    isolated = [step.id for step in steps if not step.network]
+    if session.kind is EngineKind.EMBEDDED or not isolated:
+        return []
+    text = f"The engine ({session.description}) gives every step a network, also {', '.join(isolated)}."
+    return [Reason(code="network_not_isolated", text=text, details={"steps": list(isolated)})]
 
 
 def _capabilities(step: Step) -> frozenset[str]:
