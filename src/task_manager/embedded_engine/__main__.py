@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from task_manager.embedded_engine.cache_commands import add_cache_commands
 from task_manager.embedded_engine.errors import ConfigurationError, EngineError
 
 EXIT_USAGE = 2
@@ -13,7 +14,7 @@ EXIT_UNUSABLE = 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code: 0 well, 2 wrong arguments or settings, 3 the machine cannot be used."""
+    """Run a command and return its exit code: 0 well, 1 damage found, 2 wrong arguments or settings, 3 not usable."""
     parser = _parser()
     # Flags of the dagger command line that mean nothing here must not keep an SDK from starting a session.
     options, unknown = parser.parse_known_args(arguments)
@@ -47,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="check whether sandboxes work on this machine", allow_abbrev=False)
     doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
     doctor.set_defaults(run=_doctor)
-    for command in (session, doctor):
+    for command in (session, doctor, *add_cache_commands(commands)):
         command.add_argument("--state-dir", metavar="FOLDER", help="where layers are kept")
         command.add_argument("--config", metavar="FILE", help="settings in JSON, TOML or YAML")
     return parser

@@ -81,6 +81,11 @@ class Statistics:
     reclaimable: int
     sessions: int
 
+    @classmethod
+    def of_nothing(cls) -> "Statistics":
+        """Return those of a store that was never used."""
+        return cls(0, 0, {}, None, None, 0, 0)
+
 
 class Removal:
     """Removes items of an inventory, unless they are in use."""

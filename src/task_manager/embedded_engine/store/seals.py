@@ -1,7 +1,8 @@
 """Seals: what a result weighs and the digest of all that it is, noted beside it after it was stored.
 
-A seal covers the record, the captured output and every layer: names, kinds, modes, owners, sizes, times of change,
-link targets, device numbers, the extended attributes that overlays and programs use (user.*), and contents.
+A seal covers the record, the captured output and every layer: names, kinds, modes, owners, files' sizes and times of
+change, link targets, device numbers, the extended attributes that overlays and programs use (user.*), and contents,
+down to folders 200 levels deep: each level takes a descriptor.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from pathlib import Path
 
 SEAL = "seal.json"
 _CHUNK = 1 << 20
+_DEEPEST = 200
 _BLOCK = 512  # what st_blocks counts, stat(2)
 
 
@@ -83,15 +85,17 @@ def compute_seal(entry: Path, proceed: Callable[[], bool] = lambda: True) -> Sea
     return Seal(f"sha256:{reader.digest.hexdigest()}", reader.bytes, reader.files)
 
 
-def measure(folder: Path) -> int:
+def measure(folder: Path, deepest: int = _DEEPEST) -> int:
     """Return the bytes that a folder takes of the disk; what vanishes meanwhile does not count."""
     total = 0
+    if not deepest:
+        return total
     with suppress(OSError), os.scandir(folder) as children:
         for child in children:
             with suppress(OSError):
                 total += child.stat(follow_symlinks=False).st_blocks * _BLOCK
                 if child.is_dir(follow_symlinks=False):
-                    total += measure(Path(child.path))
+                    total += measure(Path(child.path), deepest - 1)
     return total
 
 
@@ -129,12 +133,12 @@ class _Reader:
             for attribute in sorted(os.listxattr(descriptor)):
                 if attribute.startswith("user."):
                     self._update(attribute, os.getxattr(descriptor, attribute))
-            if stat.S_ISDIR(status.st_mode):
-                self.folder(descriptor, path)
-            else:
-                # A record's time is that of its last use; of folders, only what programs see in layers counts.
+            if not stat.S_ISDIR(status.st_mode):
+                # A record's time is that of its last use.
                 self._update("" if path == "/record.json" else str(status.st_mtime_ns))
                 self._contents(descriptor, status.st_size)
+            elif path.count("/") < _DEEPEST:
+                self.folder(descriptor, path)
         finally:
             os.close(descriptor)
 
