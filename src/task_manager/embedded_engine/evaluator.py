@@ -7,6 +7,7 @@ from pathlib import Path
 
 from task_manager.embedded_engine import edits, model
 from task_manager.embedded_engine.errors import ApiError
+from task_manager.embedded_engine.events import Events
 from task_manager.embedded_engine.execution import Executed, Executor
 from task_manager.embedded_engine.images.puller import ImagePuller
 from task_manager.embedded_engine.services import Services
@@ -40,8 +41,10 @@ class Evaluator:
         puller: ImagePuller,
         executor: Executor,
         services: Services,
+        events: Events,
     ) -> None:
         self._services = services
+        self._events = events
         self._store = store
         self._threads = threads
         self._views = views
@@ -67,6 +70,8 @@ class Evaluator:
             StorageError: The store is full or failed.
         """
         if (known := self._trees.get(tree.digest)) is not None:
+            if isinstance(tree, model.Output):
+                self._events.cached(tree.execution)
             return known
         snapshot = await self._flights.run(tree.digest, lambda: self._makers[type(tree)](tree))
         self._trees[tree.digest] = snapshot
@@ -80,8 +85,12 @@ class Evaluator:
             ApiError: It cannot run.
         """
         if (record := self._store.lookup(execution.digest)) is not None:
-            return Executed(record, self._store.entry(execution.digest))
-        return await self._flights.run(execution.digest, lambda: self._run(execution))
+            executed = Executed(record, self._store.entry(execution.digest))
+        else:
+            executed = await self._flights.run(execution.digest, lambda: self._run(execution))
+        # Also for those who waited for an equal command of another container; whose own it was has heard of it.
+        self._events.cached(execution)
+        return executed
 
     def view(self, snapshot: Snapshot) -> AbstractContextManager[TreeRoot]:
         """Return a snapshot's tree for reading, as a context manager."""

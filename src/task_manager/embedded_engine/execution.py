@@ -1,8 +1,9 @@
 """Running a described command in a sandbox and keeping what it leaves."""
 
 import asyncio
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack, ExitStack, suppress
+from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -10,6 +11,7 @@ from typing import BinaryIO
 from task_manager.embedded_engine import model
 from task_manager.embedded_engine.caches import CacheVolumes
 from task_manager.embedded_engine.errors import ApiError, ExecError
+from task_manager.embedded_engine.events import Events, Kind, OutputLines, secret_values
 from task_manager.embedded_engine.sandbox.launcher import Ended, Launcher, SandboxError
 from task_manager.embedded_engine.sandbox.network import address_of
 from task_manager.embedded_engine.sandbox.spec import MountSpec, OverlaySpec, SandboxSpec
@@ -92,9 +94,11 @@ class Executor:
         caches: CacheVolumes,
         toolchain: HostToolchain,
         addresses: Addresses,
+        events: Events,
         parallelism: int,
     ) -> None:
         self._addresses = addresses
+        self._events = events
         self._store = store
         self._launcher = launcher
         self._threads = threads
@@ -128,7 +132,7 @@ class Executor:
             plan = _Plan(self._store, workspace, execution, root=root, mounted=mounted, caches=caches)
             spec = self._with_toolchain(plan.spec(), root)
             spec = self._networked(spec, execution, bound)
-            with _Capture(plan.workspace, execution) as capture:
+            with self._captured(plan.workspace, execution, "command") as capture:
                 ended = await self._start(spec, execution, capture)
             self._check(execution, ended, capture)
             return await self._threads.run(self._keep, execution, plan, ended)
@@ -151,9 +155,21 @@ class Executor:
             spec = self._with_toolchain(plan.spec(), root)
             spec = replace(spec, network="session", address=started.address, hostname=started.hostname)
             spec = replace(spec, mounts=(*self._network_files(started.known), *spec.mounts))
-            with _Capture(plan.workspace, execution) as capture:
+            with self._captured(plan.workspace, execution, "service") as capture:
                 ended = await self._start(spec, execution, capture, started.number)
             raise ExecError(execution.arguments, ended.exit_code, capture.shown("stdout"), capture.shown("stderr"))
+
+    @contextmanager
+    def _captured(self, workspace: Workspace, execution: model.Execution, kind: Kind) -> Iterator["_Capture"]:
+        """Give what takes a step's output, and tell readers of events of its start and end."""
+        capture = _Capture(workspace, execution, self._events)
+        self._events.started(execution, kind)
+        began = time.monotonic()
+        try:
+            with capture:
+                yield capture
+        finally:
+            self._events.ended(execution, capture.exit_code, time.monotonic() - began)
 
     def _with_toolchain(self, spec: SandboxSpec, root: Snapshot) -> SandboxSpec:
         if not root.toolchain:
@@ -180,12 +196,14 @@ class Executor:
         self, spec: SandboxSpec, execution: model.Execution, capture: "_Capture", number: int | None = None
     ) -> Ended:
         try:
-            return await self._launcher.run(spec, execution.stdin.encode(), capture.stdout, capture.stderr, number)
+            ended = await self._launcher.run(spec, execution.stdin.encode(), capture.stdout, capture.stderr, number)
         except SandboxError as error:
             failure = OSError(error.code, str(error))
             if error.code and is_storage_failure(failure):
                 raise storage_error(self._store.root, failure) from error
             raise ApiError(f"the command {list(execution.arguments)} cannot be started: {error}") from error
+        capture.exit_code = ended.exit_code
+        return ended
 
     def _check(self, execution: model.Execution, ended: Ended, capture: "_Capture") -> None:
         if ended.exit_code in _EXPECTED[execution.expect]:
@@ -285,13 +303,14 @@ class _Plan:
 
 
 class _Capture:
-    """Takes a command's output to files, secrets masked."""
+    """Takes a command's output to files and to readers of events, secrets masked."""
 
-    def __init__(self, workspace: Workspace, execution: model.Execution) -> None:
+    def __init__(self, workspace: Workspace, execution: model.Execution, events: Events) -> None:
+        self.exit_code: int | None = None
         self._folder = workspace.entry
-        mounted = [mount.secret for mount in execution.mounts if mount.secret is not None]
-        values = [secret.value for secret in (*(secret for _, secret in execution.secret_environment), *mounted)]
+        values = secret_values(execution)
         self._scrubbers = {name: Scrubber(values) for name in ("stdout", "stderr")}
+        self._lines = {name: OutputLines(events, execution, name) for name in self._scrubbers}
         self._files: dict[str, BinaryIO] = {}
         self._opened = ExitStack()
 
@@ -304,6 +323,7 @@ class _Capture:
         try:
             for name, scrubber in self._scrubbers.items():
                 self._write(name, scrubber.finish())
+                self._lines[name].feed(b"", final=True)
         finally:
             self._opened.close()
 
@@ -326,3 +346,4 @@ class _Capture:
     def _write(self, name: str, data: bytes) -> None:
         self._files[name].write(data)
         self._files["combined"].write(data)
+        self._lines[name].feed(data)

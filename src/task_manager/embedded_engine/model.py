@@ -260,6 +260,8 @@ class Execution(Described):
     init: bool = True
     services: tuple["Binding", ...] = ()
     volatile_environment: tuple[tuple[str, str], ...] = field(default=(), metadata=_VOLATILE)
+    # The container's, for those who read events; commands do not see them.
+    labels: tuple[tuple[str, str], ...] = field(default=(), metadata=_VOLATILE)
 
 
 @dataclass(frozen=True)

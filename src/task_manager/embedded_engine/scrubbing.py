@@ -11,25 +11,24 @@ class Scrubber:
 
     def __init__(self, values: Iterable[bytes]) -> None:
         words = {word for value in values for word in (value, *value.splitlines()) if word.strip()}
-        ordered = sorted(words, key=len, reverse=True)
-        self._longest = len(ordered[0]) if ordered else 0
-        self._expression = re.compile(b"|".join(re.escape(word) for word in ordered)) if ordered else None
+        self._words = sorted(words, key=len, reverse=True)
+        self._longest = max(map(len, words), default=0)
+        self._expression = re.compile(b"|".join(re.escape(word) for word in self._words)) if words else None
+        firsts = b"".join(re.escape(bytes([first])) for first in sorted({word[0] for word in words}))
+        self._first = re.compile(b"[" + firsts + b"]") if words else None
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
-        """Return what can be shown after `data`; the last bytes are held back while they may begin a secret."""
+        """Return what can be shown after `data`; the end is held back while it may begin a secret."""
         if self._expression is None:
             return data
         text = self._held + data
         shown: list[bytes] = []
-        position = 0
-        # A match that touches the end might be part of a longer one; everything before the last possible start is
-        # settled.
-        settled = len(text) - self._longest + 1
-        while (match := self._expression.search(text, position)) and match.start() < settled:
+        position, cut = 0, self._undecided(text, 0)
+        while (match := self._expression.search(text, position)) and match.start() < cut:
             shown += (text[position : match.start()], _MASK)
             position = match.end()
-        cut = max(position, settled, 0)
+            cut = self._undecided(text, position)
         shown.append(text[position:cut])
         self._held = text[cut:]
         return b"".join(shown)
@@ -38,3 +37,13 @@ class Scrubber:
         """Return what was held back, at the end of the stream."""
         rest, self._held = self._held, b""
         return self._expression.sub(_MASK, rest) if self._expression else rest
+
+    def _undecided(self, text: bytes, position: int) -> int:
+        """Return where, from a position on, the first secret may begin that the text does not have all of."""
+        if self._first is None:
+            return len(text)
+        for found in self._first.finditer(text, max(position, len(text) - self._longest + 1)):
+            rest = text[found.start() :]
+            if any(len(word) > len(rest) and word.startswith(rest) for word in self._words):
+                return found.start()
+        return len(text)

@@ -1,37 +1,53 @@
-"""The session's HTTP face: POST /query on loopback, with the session's token."""
+"""The session's HTTP face on loopback, with the session's token: POST /query, and GET /events beside the API."""
 
 import asyncio
 import base64
 import binascii
 import hmac
 import json
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from task_manager.embedded_engine.answering import Answerer, Request
+from task_manager.embedded_engine.events import Events
 
 # What a request may be: a file's contents travel inside it.
 _LARGEST_REQUEST = 256 << 20
 
 
-def application(answerer: Answerer, token: str) -> Starlette:
+def application(answerer: Answerer, events: Events, token: str) -> Starlette:
     """Return the ASGI application."""
 
+    def protected(endpoint: Callable[[HttpRequest], Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
+        async def answer(request: HttpRequest) -> Response:
+            if not _authorised(request.headers.get("authorization", ""), token):
+                return Response("unauthorized", 401, {"www-authenticate": 'Basic realm="session"'})
+            return await endpoint(request)
+
+        return answer
+
     async def query(request: HttpRequest) -> Response:
-        if not _authorised(request.headers.get("authorization", ""), token):
-            return Response("unauthorized", 401, {"www-authenticate": 'Basic realm="session"'})
         body = await _body(request)
         if body is None:
             return Response("the request is too large", 413)
         return await _answered(request, answerer, body)
 
-    return Starlette(routes=[Route("/query", query, methods=["POST"])])
+    async def read_events(_: HttpRequest) -> Response:
+        return StreamingResponse(_told(events), media_type="application/x-ndjson")
+
+    return Starlette(
+        routes=[
+            Route("/query", protected(query), methods=["POST"]),
+            Route("/events", protected(read_events), methods=["GET"]),
+        ]
+    )
 
 
 def server(app: Starlette) -> uvicorn.Server:
@@ -56,6 +72,14 @@ def _authorised(header: str, token: str) -> bool:
     except (binascii.Error, ValueError):
         return False
     return hmac.compare_digest(name, token.encode())
+
+
+async def _told(events: Events) -> AsyncIterator[bytes]:
+    """Give events, one JSON object a line, until the session ends or the reader goes; the first says that it reads."""
+    with events.reading() as reader:
+        yield b'{"event": "reading"}\n'
+        while told := await reader.read():
+            yield told
 
 
 async def _body(request: HttpRequest) -> bytes | None:

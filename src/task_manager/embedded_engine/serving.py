@@ -56,6 +56,7 @@ async def _serve(config: EngineConfig, connection: socket.socket, workdir: Path)
         http = _http_server(session, token)
         serving = asyncio.ensure_future(http.serve(sockets=[listener]))
         await _end_wanted()
+        session.events.close()
         http.should_exit = True
         await serving
     finally:
@@ -66,7 +67,7 @@ def _http_server(session: "Session", token: str) -> "Server":
     from task_manager.embedded_engine.answering import Answerer
     from task_manager.embedded_engine.server import application, server
 
-    return server(application(Answerer(session), token))
+    return server(application(Answerer(session), session.events, token))
 
 
 def _listening_socket() -> socket.socket:

@@ -12,6 +12,7 @@ from task_manager.embedded_engine.api.objects import ObjectRegistry
 from task_manager.embedded_engine.caches import CacheVolumes
 from task_manager.embedded_engine.config import EngineConfig
 from task_manager.embedded_engine.evaluator import Evaluator
+from task_manager.embedded_engine.events import Events
 from task_manager.embedded_engine.execution import Addresses, Executor
 from task_manager.embedded_engine.host import HostFiles
 from task_manager.embedded_engine.images.puller import ImagePuller
@@ -39,6 +40,7 @@ class Session:
         self.config = config
         self.workdir = workdir
         self.objects = ObjectRegistry()
+        self.events = Events()
         self.store = LayerStore(config.state_dir)
         self.answers = KeptAnswers(config.state_dir / "answers", self.store.session_folder)
         self.threads = Threads(max(4, config.parallelism * 2))
@@ -71,6 +73,7 @@ class Session:
             caches=caches,
             toolchain=self.toolchain,
             addresses=addresses,
+            events=self.events,
             parallelism=self.config.parallelism,
         )
         self.services = Services(self._launcher, executor, addresses)
@@ -81,6 +84,7 @@ class Session:
             puller=self.puller,
             executor=executor,
             services=self.services,
+            events=self.events,
         )
         self.services.attach(self.evaluator)
         caches.attach(self.evaluator)

@@ -202,6 +202,7 @@ class Container(ContainerConfiguration, ContainerFiles, ContainerMounts):
             init=init,
             services=state.services,
             volatile_environment=state.volatile,
+            labels=state.labels,
         )
 
     def _after(self, execution: model.Execution) -> Self:
