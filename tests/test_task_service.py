@@ -119,7 +119,7 @@ class TestPhases:
         phase = await service.create_phase("Shop", "Plan")
         changed = await service.update_phase("Plan", {"name": "Think", "order": 5}, expected_revision=1)
         assert (changed.id, changed.name, changed.order, changed.revision) == (phase.id, "Think", 5, 2)
-        with pytest.raises(InvalidInput, match="order: input should be greater than or equal to 0"):
+        with pytest.raises(InvalidInput, match="order: The number must be at least 0, -1 was found"):
             await service.update_phase("Think", {"order": -1})
 
     async def test_it_is_removed_with_its_tasks(self, service: TaskService) -> None:
@@ -269,20 +269,20 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("fields", "sentence"),
         [
-            ({"title": " "}, 'title: string should have at least 1 character; given: " ".'),
-            ({"title": "x" * 201}, "title: string should have at most 200 characters"),
+            ({"title": " "}, "title: This must not be empty."),
+            ({"title": "x" * 201}, "title: At most 200 characters are allowed here."),
             (
                 {"priority": "urgent"},
-                "priority: input should be 'low', 'medium', 'high' or 'critical'; given: \"urgent\".",
+                "priority: 'urgent' is not known here; known: low, medium, high, critical.",
             ),
-            ({"labels": ["ok", ""]}, "labels[1]: string should have at least 1 character"),
-            ({"dependencies": "Build"}, "dependencies: input should be a valid tuple"),
-            ({"inputs": ["x"]}, "inputs: input should be a valid dictionary"),
-            ({"metadata": {"x": {1}}}, "metadata.x: input was not a valid JSON value"),
+            ({"labels": ["ok", ""]}, "labels[1]: This must not be empty."),
+            ({"dependencies": "Build"}, "dependencies: A list was expected, text 'Build' was found."),
+            ({"inputs": ["x"]}, "inputs: A mapping was expected, a list was found."),
+            ({"metadata": {"x": {1}}}, "metadata.x: A value that JSON has was expected, a set was found."),
             ({"metadata": {"x": float("inf")}}, "A value cannot be stored as JSON"),
             ({"description": "a\0b"}, "The description of a task cannot have a NUL character."),
             ({"description": "\ud800"}, "A text of the task has characters that cannot be written as UTF-8."),
-            ({"source_folder": 7}, "source_folder: input should be a valid string"),
+            ({"source_folder": 7}, "source_folder: Text was expected, 7 was found."),
             ({"description": "x" * MAX_RECORD_BYTES}, "A task has at most 1,048,576 bytes as JSON"),
         ],
     )

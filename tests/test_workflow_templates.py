@@ -175,9 +175,9 @@ def test_loading_one_file_raises_with_all_its_problems(tmp_path: Path) -> None:
     problems = caught.value.details["problems"]
     assert isinstance(problems, list)
     assert [(problem["line"], problem["reason"][:20]) for problem in problems] == [
-        (None, "name: this is missin"),
-        (1, "id: string should ma"),
-        (2, "nmae: there is no su"),
+        (None, "name: The field 'nam"),
+        (1, "id: Text 'BAD' does "),
+        (2, "nmae: There is no fi"),
     ]
 
 

@@ -17,7 +17,7 @@ from task_manager.conversion.findings import Finding, Severity, errors_of, refus
 from task_manager.conversion.planning import ExecutionPlan, optimise, plan
 from task_manager.conversion.references import task_source_findings
 from task_manager.conversion.rules import Choice, Rule, built_in_rules, choices
-from task_manager.conversion.schema import is_function, pipeline_schema, read_function
+from task_manager.conversion.schema import is_function, pipeline_schema, read_function, schema_findings
 from task_manager.conversion.validation import parse, validate
 from task_manager.errors import InvalidInput, InvalidParameters, WorkflowTypeConflict
 from task_manager.models import Task, WorkflowType
@@ -240,9 +240,9 @@ def _compile(data: dict[str, JsonValue], subject: str) -> Compiled:
     if not is_function(data):
         pipeline, warnings = _parsed(data, subject)
         return Compiled(pipeline=pipeline, warnings=warnings)
-    function, findings = read_function(data)
+    function, refused = read_function(data)
     if function is None:
-        raise refusal(findings, subject=subject)
+        raise refusal(schema_findings(refused), subject=subject)
     return Compiled(function=function.function)
 
 

@@ -29,6 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints,
 from task_manager.documents import Document, Place, place_text, read_document
 from task_manager.errors import InvalidInput, near_misses
 from task_manager.graph import find_cycle, layers
+from task_manager.model_findings import model_findings
 from task_manager.models import Label, Phase, Priority, Project, Task, Title, new_id
 from task_manager.store import Connection, phases, projects, tasks
 
@@ -101,7 +102,8 @@ def read_project_file(path: Path, *, templates: Collection[str] | None = None) -
     try:
         file = ProjectFile.model_validate(document.data)
     except ValidationError as cause:
-        raise _refused(document, [(_place(error["loc"]), _message(error)) for error in cause.errors()]) from cause
+        findings = [(one.place, str(one)) for one in model_findings(cause, ProjectFile, document.data)]
+        raise _refused(document, findings) from cause
     findings = [*_reference_findings(file, templates), *_folder_findings(file, path.absolute().parent)]
     if findings:
         raise _refused(document, findings)
@@ -213,21 +215,6 @@ def _folder_findings(file: ProjectFile, folder: Path) -> Iterator[_Finding]:
         own = source / (entry.source_folder or ".")
         if not own.is_dir():
             yield ("tasks", index, "source_folder"), f"there is no folder {own.resolve()}"
-
-
-def _place(location: tuple[str | int, ...]) -> Place:
-    return tuple(part for part in location if part != "[key]")
-
-
-def _message(error: Mapping[str, object]) -> str:
-    place, message = error["loc"], str(error["msg"])
-    if error["type"] == "extra_forbidden" and isinstance(place, tuple):
-        fields = (TaskEntry if place[0] == "tasks" else ProjectFile).model_fields
-        near = near_misses(str(place[-1]), fields)
-        return "unknown name; " + (f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(fields)}")
-    if error["type"] == "missing":
-        return "is missing"
-    return message[:1].lower() + message[1:]
 
 
 def _refused(document: Document, findings: list[_Finding]) -> InvalidInput:

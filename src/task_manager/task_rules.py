@@ -14,9 +14,9 @@ from pydantic_core import PydanticSerializationError
 
 from task_manager.errors import DependencyCycle, InvalidInput, NotFound, SourceNotFound, near_misses
 from task_manager.graph import find_cycle
+from task_manager.model_findings import model_findings
 from task_manager.models import Record, Task, WorkflowRun
 from task_manager.store import Connection, phases, tasks
-from task_manager.templating.findings import model_findings
 
 MAX_RECORD_BYTES: Final = 1024 * 1024
 """How large a project, phase or task may be, as JSON."""
@@ -33,7 +33,7 @@ def checked(model: type[R], data: Mapping[str, object]) -> R:
     try:
         record = model.model_validate(dict(data))
     except ValidationError as error:
-        findings = [(finding.path, finding.message) for finding in model_findings(error, model, data)]
+        findings = [(finding.place, finding.located("the whole")) for finding in model_findings(error, model, data)]
         raise InvalidInput(
             "\n".join(message for _, message in findings),
             details={"findings": [{"path": list(path), "message": message} for path, message in findings]},

@@ -30,7 +30,7 @@ def test_a_correct_file_has_no_problems(tmp_path: Path) -> None:
         ("a: 1\n---\nb: 2\n", 2, "cannot be parsed"),
         ("id: !!python/object:os.system x\n", 1, "cannot be parsed"),
         ("- id\n", None, "must hold a mapping"),
-        ("", None, "this is missing"),
+        ("", None, "is missing"),
         ("id: \x01\n", None, "cannot be parsed"),
     ],
 )
@@ -62,8 +62,8 @@ def test_an_alias_of_itself_is_refused(tmp_path: Path) -> None:
 def test_unknown_keys_are_reported_with_their_lines_and_near_ones(tmp_path: Path) -> None:
     text = with_lines("id: greet", "name: Greet", "categroy: ops", "definition: {steps: []}", "paramters: {}")
     assert problems(tmp_path, text) == [
-        (3, "categroy: there is no such key. Did you mean category?"),
-        (5, "paramters: there is no such key. Did you mean parameters?"),
+        (3, "categroy: There is no field 'categroy' here. Did you mean 'category'?"),
+        (5, "paramters: There is no field 'paramters' here. Did you mean 'parameters'?"),
     ]
 
 
@@ -81,9 +81,9 @@ def test_unknown_keys_of_steps_are_reported_with_their_lines_and_near_ones(tmp_p
         "          taget: /src",
     )
     assert problems(tmp_path, text) == [
-        (7, "definition: steps[0].comand: there is no such key. Did you mean command?"),
-        (9, "definition: steps[0].sources[0].target: this is missing."),
-        (10, "definition: steps[0].sources[0].taget: there is no such key. Did you mean target?"),
+        (7, "definition: steps[0].comand: There is no field 'comand' here. Did you mean 'command'?"),
+        (9, "definition: steps[0].sources[0].target: The field 'target' is missing. Add it."),
+        (10, "definition: steps[0].sources[0].taget: There is no field 'taget' here. Did you mean 'target'?"),
     ]
 
 
@@ -99,13 +99,13 @@ def test_the_line_is_right_where_an_earlier_item_is_left_out(tmp_path: Path) -> 
     )
     ((line, reason),) = problems(tmp_path, text)
     assert line == 7
-    assert reason.startswith("definition: steps[0].image: input should be a valid string; given: 5")
+    assert reason.startswith("definition: steps[0].image: Text was expected, 5 was found.")
 
 
 def test_a_version_that_is_a_number_is_refused(tmp_path: Path) -> None:
     ((line, reason),) = problems(tmp_path, MINIMAL + "version: 1.0\n")
     assert line == 6
-    assert reason.startswith("version: input should be a valid string")
+    assert reason.startswith("version: Text was expected, 1.0 was found.")
 
 
 # --- expressions ---
@@ -131,14 +131,14 @@ def test_a_definition_that_its_defaults_do_not_make_a_pipeline_is_reported(tmp_p
     content = with_parameters({"limit": {"type": "integer", "default": -1}}, timeout="{{ limit }}")
     ((line, reason),) = problems(tmp_path, content)
     assert line is not None
-    assert "steps[0].timeout: input should be greater than 0; given: -1" in reason
+    assert "steps[0].timeout: The number must be more than 0, -1 was found." in reason
 
 
 def test_a_definition_that_the_values_of_a_test_do_not_make_a_pipeline_is_reported(tmp_path: Path) -> None:
     content = with_parameters({"limit": {"type": "integer"}}, timeout="{{ limit }}")
     content["parameters"] = {**dict(content["parameters"]), "required": ["limit"]}  # type: ignore[call-overload]
     content["tests"] = [{"name": "low", "parameters": {"limit": -5}, "expect_pipeline": {"name": "Greet"}}]
-    assert "given: -5" in problems(tmp_path, content)[0][1]
+    assert "-5 was found" in problems(tmp_path, content)[0][1]
 
 
 def test_contradicting_result_types_are_reported(tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_problems_of_the_tests_file_name_that_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tests", "part"),
     [
-        ([{"name": "a"}], "a test needs expect_pipeline, expect_error or expect_result"),
+        ([{"name": "a"}], "A test needs expect_pipeline, expect_error or expect_result"),
         ([{"name": "a", "expect_error": "x", "expect_result": {"a": 1}}], "neither a pipeline nor a result"),
         ([{"name": "a", "expect_result": {}, "source": "missing"}], "there is no 'missing' beside the template"),
         ([{"name": "a", "expect_result": {}, "source": "../../x"}], "outside of the templates' folder"),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,9 @@ from pydantic import ValidationError
 
 from task_manager.config.masking import SECRET_NAME, masked
 from task_manager.config.settings import ENGINE_FILE_SETTINGS, GROUPS, PATHS, Settings, setting_names
-from task_manager.documents import Document, read_document
+from task_manager.documents import Document, place_text, read_document
 from task_manager.errors import InvalidConfiguration, near_misses
+from task_manager.model_findings import ModelFinding, model_findings
 
 PROJECT_FILE = "task-manager.toml"
 ENVIRONMENT_PREFIX = "TASK_MANAGER_"
@@ -200,11 +200,11 @@ def _validated(given: Mapping[str, _Given]) -> Settings:
     try:
         return Settings.model_validate(nested)
     except ValidationError as cause:
-        raise _refused(cause, given) from cause
+        raise _refused(model_findings(cause, Settings, nested), given) from cause
 
 
-def _refused(cause: ValidationError, given: Mapping[str, _Given]) -> InvalidConfiguration:
-    findings = [_finding(error["loc"], error["msg"], error["input"], given) for error in cause.errors()]
+def _refused(found: Iterable[ModelFinding], given: Mapping[str, _Given]) -> InvalidConfiguration:
+    findings = [_described(finding, given) for finding in found]
     lines = [f"{f['place']} ({f['origin']}): expected {f['expected']}; given {f['given']}." for f in findings]
     return InvalidConfiguration(
         "\n".join(lines),
@@ -213,21 +213,17 @@ def _refused(cause: ValidationError, given: Mapping[str, _Given]) -> InvalidConf
     )
 
 
-def _finding(place: tuple[str | int, ...], message: str, value: object, given: Mapping[str, _Given]) -> dict[str, str]:
+def _described(finding: ModelFinding, given: Mapping[str, _Given]) -> dict[str, str]:
+    place = finding.place
     group = str(place[0])
     setting = f"{group}.{place[1]}" if group in GROUPS and len(place) > 1 else group
     return {
         "setting": setting,
-        "place": ".".join(str(part) for part in place if part != "[key]"),
+        "place": place_text(place),
         "origin": given[setting].origin if setting in given else "default",
-        "expected": _expected(message),
-        "given": _shown(str(place[-1]), value),
+        "expected": finding.expected,
+        "given": _shown(str(place[-1]), finding.value),
     }
-
-
-def _expected(message: str) -> str:
-    message = re.sub(r"^(Input should be|Value error,) ?", "", message)
-    return message[:1].lower() + message[1:]
 
 
 def _shown(name: str, value: object) -> str:

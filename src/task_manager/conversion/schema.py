@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from task_manager.conversion.findings import Finding
-from task_manager.conversion.schema_findings import FUNCTION_PATTERN, Location, relevant_details, schema_findings
+from task_manager.conversion.forms import FUNCTION_PATTERN, PIPELINE_FORMS
+from task_manager.documents import place_text
+from task_manager.model_findings import ModelFinding, model_findings
 from task_manager.pipeline import Pipeline
+
+_M = TypeVar("_M", bound=BaseModel)
+_COMMAND_REMEDY = 'No shell reads a command: give program and arguments, ["pytest", "-q"], or use a script.'
 
 
 class FunctionDefinition(BaseModel):
@@ -32,39 +38,51 @@ def pipeline_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Pipeline definition", **schema}
 
 
-def read_pipeline(data: object) -> tuple[Pipeline | None, tuple[Finding, ...]]:
+def read_pipeline(data: object) -> tuple[Pipeline | None, tuple[ModelFinding, ...]]:
     """Read a definition with steps.
 
     Returns:
         The pipeline, or None with what does not fit the schema.
     """
-    try:
-        return Pipeline.model_validate(data), ()
-    except ValidationError as error:
-        return None, tuple(schema_findings(error, Pipeline))
+    return _read(Pipeline, data)
 
 
-def read_function(data: object) -> tuple[FunctionDefinition | None, tuple[Finding, ...]]:
+def read_function(data: object) -> tuple[FunctionDefinition | None, tuple[ModelFinding, ...]]:
     """Read a definition that names a function.
 
     Returns:
         The function, or None with what does not fit the schema.
     """
+    return _read(FunctionDefinition, data)
+
+
+def _read(model: type[_M], data: object) -> tuple[_M | None, tuple[ModelFinding, ...]]:
     try:
-        return FunctionDefinition.model_validate(data), ()
+        return model.model_validate(data), ()
     except ValidationError as error:
-        return None, tuple(schema_findings(error, FunctionDefinition))
+        found = model_findings(error, model, data, PIPELINE_FORMS)
+        return None, tuple(_with_remedy(finding) for finding in found)
+
+
+def _with_remedy(finding: ModelFinding) -> ModelFinding:
+    if finding.place[-1:] == ("command",) and isinstance(finding.value, str):
+        return replace(finding, remedy=_COMMAND_REMEDY)
+    return finding
+
+
+def schema_findings(found: Iterable[ModelFinding]) -> tuple[Finding, ...]:
+    """What does not fit the schema, as findings about a definition."""
+    return tuple(
+        Finding(
+            place=place_text(one.place) or "definition",
+            code=one.code,
+            message=one.message,
+            remedy=one.remedy,
+        )
+        for one in found
+    )
 
 
 def is_function(data: object) -> bool:
     """Whether a definition names a function instead of steps."""
     return isinstance(data, Mapping) and "function" in data
-
-
-def schema_locations(data: object) -> tuple[Location, ...]:
-    """Where a definition with steps does not fit the schema, as paths of keys and indices."""
-    try:
-        Pipeline.model_validate(data)
-    except ValidationError as error:
-        return tuple(detail["loc"] for detail in relevant_details(error))
-    return ()

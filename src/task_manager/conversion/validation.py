@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from task_manager.conversion.contents import content_findings
 from task_manager.conversion.findings import Finding
 from task_manager.conversion.references import reference_findings, task_source_findings
-from task_manager.conversion.schema import read_pipeline, schema_locations
-from task_manager.conversion.schema_findings import Location
+from task_manager.conversion.schema import read_pipeline, schema_findings
+from task_manager.documents import Place
 from task_manager.pipeline import Pipeline, Step
 
 _ID_DEPTH = 3  # ("steps", index, "id")
@@ -48,19 +48,19 @@ def parse(data: object) -> tuple[Pipeline | None, tuple[Finding, ...]]:
         The pipeline, or None when it does not fit the schema, with all findings. What still makes sense of a
         definition that does not fit is checked too, so that one look shows all that is wrong.
     """
-    pipeline, findings = read_pipeline(data)
+    pipeline, refused = read_pipeline(data)
     if pipeline is not None:
         return pipeline, validate(pipeline)
-    return None, findings + _findings_of_the_rest(data)
+    places = [finding.place for finding in refused]
+    return None, schema_findings(refused) + _findings_of_the_rest(data, places)
 
 
-def _findings_of_the_rest(data: object) -> tuple[Finding, ...]:
+def _findings_of_the_rest(data: object, places: Collection[Place]) -> tuple[Finding, ...]:
     """What is wrong besides the schema, judged by those fields of steps that fit it."""
-    locations = schema_locations(data)
     steps = data.get("steps") if isinstance(data, Mapping) else None
-    if not isinstance(steps, list | tuple) or _lost_ids(locations):
+    if not isinstance(steps, list | tuple) or _lost_ids(places):
         return ()
-    refused = {index: {loc[2] for loc in locations if loc[:2] == ("steps", index)} for index in range(len(steps))}
+    refused = {index: {place[2] for place in places if place[:2] == ("steps", index)} for index in range(len(steps))}
     try:
         kept = tuple(_without(step, refused[index]) for index, step in enumerate(steps))
         pipeline = Pipeline(steps=kept)
@@ -70,9 +70,9 @@ def _findings_of_the_rest(data: object) -> tuple[Finding, ...]:
     return (*reference_findings(pipeline, vague=vague), *content_findings(pipeline))
 
 
-def _lost_ids(locations: Collection[Location]) -> bool:
+def _lost_ids(places: Collection[Place]) -> bool:
     """Whether a step cannot be told by its id, so that references cannot be judged."""
-    return any(loc[0] == "steps" and (len(loc) < _ID_DEPTH or loc[2] == "id") for loc in locations if loc)
+    return any(place[0] == "steps" and (len(place) < _ID_DEPTH or place[2] == "id") for place in places if place)
 
 
 def _without(step: Mapping[str, Any], fields: Collection[int | str]) -> Step:

@@ -19,7 +19,9 @@ from sqlalchemy import (
     update,
 )
 
+from task_manager.documents import place_text
 from task_manager.errors import Conflict, InvalidInput, NotFound, StoreError
+from task_manager.model_findings import model_findings
 from task_manager.models import Record
 from task_manager.store.paging import Page, after, check_limit, encode_cursor
 from task_manager.store.tables import UtcTime
@@ -89,13 +91,15 @@ class RecordTable(Generic[R]):
         Raises:
             StoreError: The row holds something that the model does not know.
         """
+        data = {**row, **more}
         try:
-            return self.model.model_validate({**row, **more})
+            return self.model.model_validate(data)
         except ValidationError as error:
+            findings = model_findings(error, self.model, data)
             raise StoreError(
-                f"A {self.kind} in the database cannot be read: {error.errors()[0]['msg']}.",
+                f"A {self.kind} in the database cannot be read: {findings[0].located('the whole')}",
                 remedy="Was it changed by hand, or by another version of this software?",
-                details={"findings": [str(finding["loc"]) for finding in error.errors()]},
+                details={"findings": [place_text(finding.place) for finding in findings]},
             ) from error
 
     def insert(self, c: Connection, record: R) -> R:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from task_manager.templating.findings import shown
-
+_SHOWN: Final = 80
 _TYPES: Final = {
     "string": "text",
     "integer": "a whole number",
@@ -39,6 +39,12 @@ _LIMITS: Final = {
     "maxProperties": "of at most {} entries",
     "required": "with {}",
 }
+
+
+def shown(value: object) -> str:
+    """A value as messages repeat it: JSON, at most 80 characters."""
+    text = json.dumps(value, ensure_ascii=False, default=repr)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 
 def describe(schema: Any, root: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from task_manager.templating.findings import shown
+from task_manager.templating.descriptions import shown
 
 _COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "$at_least": lambda actual, limit: actual >= limit,

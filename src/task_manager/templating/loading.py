@@ -10,19 +10,19 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, ValidationError
 
+from task_manager.conversion.schema import read_function, read_pipeline
 from task_manager.documents import Document, Place, place_text, read_document
 from task_manager.errors import InvalidParameters, InvalidTemplate, near_misses
+from task_manager.model_findings import model_findings
 from task_manager.models import WorkflowType
-from task_manager.pipeline import Pipeline, ResultType
+from task_manager.pipeline import ResultType
 from task_manager.templating.expressions import ExpressionError, unknown_names
-from task_manager.templating.findings import model_findings
 from task_manager.templating.parameters import schema_findings
 from task_manager.templating.records import TemplateFile, TemplateTest, WorkflowTemplate
 from task_manager.templating.rendering import RenderingError, script_files
 
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 _M = TypeVar("_M", bound=BaseModel)
-_FUNCTION: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class _Examination:
             return TypeAdapter(model).validate_python(document.data)
         except ValidationError as error:
             for finding in model_findings(error, model, document.data):
-                self.problems.append(TemplateProblem(file, document.line(finding.path), finding.message))
+                self.problems.append(TemplateProblem(file, document.line(finding.place), finding.located("the file")))
             return None
 
     def _template(self, content: TemplateFile) -> WorkflowTemplate:
@@ -256,15 +256,11 @@ def _origin(path: Place, origins: Mapping[Place, Place]) -> Place:
 
 def _definition_findings(template: WorkflowTemplate, rendered: dict[str, Any]) -> Iterator[tuple[Place, str]]:
     if template.workflow_type is WorkflowType.DAGGER_PIPELINE:
-        function = rendered.get("function")
-        if rendered.keys() != {"function"} or not isinstance(function, str) or not _FUNCTION.fullmatch(function):
+        if read_function(rendered)[0] is None:
             yield (), 'a dagger_pipeline has the definition {"function": "module:name"}.'
         return
-    try:
-        Pipeline.model_validate(rendered)
-    except ValidationError as error:
-        for finding in model_findings(error, Pipeline, rendered):
-            yield finding.path, finding.message
+    for finding in read_pipeline(rendered)[1]:
+        yield finding.place, finding.located("the whole")
 
 
 def _strings(part: JsonValue, path: Place) -> Iterator[tuple[Place, str]]:

@@ -16,8 +16,7 @@ from referencing.jsonschema import DRAFT202012, EMPTY_REGISTRY
 
 from task_manager.documents import Place, place_text
 from task_manager.errors import near_misses
-from task_manager.templating.descriptions import describe
-from task_manager.templating.findings import shown
+from task_manager.templating.descriptions import describe, shown
 
 Schema: TypeAlias = Mapping[str, Any]
 

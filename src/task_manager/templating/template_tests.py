@@ -8,12 +8,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
+from task_manager.conversion.schema import read_pipeline
 from task_manager.errors import TaskManagerError
 from task_manager.pipeline import Pipeline
 from task_manager.templating.expectations import differences
-from task_manager.templating.findings import model_findings
 from task_manager.templating.records import TemplateTest, WorkflowTemplate
 from task_manager.templating.rendering import Definition
 
@@ -110,11 +110,7 @@ def _error_problems(test: TemplateTest, error: TaskManagerError) -> list[str]:
 def _shape_problems(rendered: Definition) -> list[str]:
     if "function" in rendered:
         return []
-    try:
-        Pipeline.model_validate(rendered)
-    except ValidationError as error:
-        return [finding.message for finding in model_findings(error, Pipeline, rendered)]
-    return []
+    return [finding.located("the pipeline") for finding in read_pipeline(rendered)[1]]
 
 
 async def _result_outcome(

@@ -8,7 +8,9 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from task_manager.documents import place_text
 from task_manager.errors import OutputInvalid
+from task_manager.model_findings import model_findings
 from task_manager.results.lint_reports import LintFinding, LintLevel, LintReport
 from task_manager.results.parsers.files import Parsed, decoded, invalid, load_json, read_report
 
@@ -116,7 +118,7 @@ def parse_sarif(path: Path, name: str, *, folder: str = "") -> Parsed[LintReport
         try:
             parsed = _parse_run(_Run.model_validate(run), f"{name} runs[{index}]", folder)
         except ValidationError as error:
-            problems.append(_problem(error, f"{name} runs[{index}]", "a run"))
+            problems.append(_problem(error, _Run, run, f"{name} runs[{index}]", "a run"))
             continue
         reports.append(parsed.report)
         problems.extend(parsed.problems)
@@ -130,7 +132,7 @@ def _parse_run(run: _Run, name: str, folder: str) -> Parsed[LintReport]:
         try:
             result = _Result.model_validate(data)
         except ValidationError as error:
-            problems.append(_problem(error, f"{name}.results[{index}]", "a result"))
+            problems.append(_problem(error, _Result, data, f"{name}.results[{index}]", "a result"))
             continue
         if result.kind == "fail" and not result.suppressions:
             findings.append(_finding(result, run.tool.driver, folder))
@@ -139,11 +141,10 @@ def _parse_run(run: _Run, name: str, folder: str) -> Parsed[LintReport]:
     return Parsed(_report(findings, tool), tuple(problems))
 
 
-def _problem(error: ValidationError, name: str, expected: str) -> OutputInvalid:
-    detail = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(part) for part in detail["loc"])
-    message = detail["msg"]
-    found = f"a {where or 'value'} that does not fit ({message[:1].lower()}{message[1:]})"
+def _problem(error: ValidationError, model: type[_Part], data: object, name: str, expected: str) -> OutputInvalid:
+    finding = model_findings(error, model, data)[0]
+    message = finding.message.rstrip(".")
+    found = f"a {place_text(finding.place) or 'value'} that does not fit ({message[:1].lower()}{message[1:]})"
     return invalid(name, expected=f"{expected} of SARIF {_VERSION}", found=found)
 
 
