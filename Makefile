@@ -9,6 +9,7 @@ help:
 	@echo "make test    set up everything, run all checks and all tests"
 	@echo "             (PYTEST_ARGS=\"-k name\" chooses; make test-quick leaves the integration tests out)"
 	@echo "make check   ruff, mypy, import-linter, documentation"
+	@echo "make bench   measure, and print each figure beside its goal (BENCH_ARGS=\"--quick\" is faster)"
 	@echo "make lock    resolve the dependencies of pyproject.toml anew"
 	@echo "make clean   remove the virtual environment and caches"
 
@@ -50,6 +51,11 @@ test: packages check
 .PHONY: test-quick
 test-quick: $(VENV)/.dev
 	$(PYTEST) --ignore tests/integration $(PYTEST_ARGS)
+
+.PHONY: bench
+BENCH_ARGS ?=
+bench: packages
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 .PHONY: packages
 packages: $(VENV)/.dev

@@ -1,0 +1,76 @@
+"""`python -m benchmarks [names] [--quick] [--json FILE]`: measure, and print each figure beside its goal."""
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pytest import skip  # noqa: PT013 - for the reason that a missing package gives
+
+from benchmarks.engine import BENCHMARKS, QUICK, Counts
+from benchmarks.figures import Figure
+from benchmarks.laboratory import laboratory
+
+EXIT_UNABLE = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return 0, or 2 where this machine lacks what a benchmark needs. A missed goal is a result."""
+    options = _parser().parse_args(arguments)
+    logging.getLogger("dagger").setLevel(logging.ERROR)
+    try:
+        figures = asyncio.run(_measured(options.names or list(BENCHMARKS), QUICK if options.quick else Counts()))
+    except skip.Exception as error:
+        sys.stderr.write(f"benchmarks: {error}\n")
+        return EXIT_UNABLE
+    met = sum(figure.goal.is_met(figure.value) for figure in figures.values())
+    sys.stdout.write(f"{met} of {len(figures)} goals met\n")
+    if options.json:
+        options.json.write_text(json.dumps(_report(figures, quick=options.quick), indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure, and print figures and goals.")
+    names = ", ".join(BENCHMARKS)
+    parser.add_argument("names", nargs="*", metavar="NAME", type=_name, help=f"what to measure: {names} (all of them)")
+    parser.add_argument("--quick", action="store_true", help="measure less often: rougher figures, in seconds")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file too")
+    return parser
+
+
+def _name(text: str) -> str:
+    if text not in BENCHMARKS:
+        raise argparse.ArgumentTypeError(f"there is no benchmark {text}; known are {', '.join(BENCHMARKS)}")
+    return text
+
+
+async def _measured(names: Sequence[str], counts: Counts) -> dict[str, Figure]:
+    figures = {}
+    sys.stdout.write(f"{_load()}\n")
+    async with laboratory() as place:
+        for name in names:
+            figures[name] = await BENCHMARKS[name](place, counts)
+            sys.stdout.write(f"{name:<16} {figures[name].line()}\n")
+            sys.stdout.flush()
+    return figures
+
+
+def _load() -> str:
+    busy = os.getloadavg()[0]
+    return f"{os.cpu_count()} processors, {busy:.1f} processes waiting for them before this run; figures are medians"
+
+
+def _report(figures: Mapping[str, Figure], *, quick: bool) -> dict[str, object]:
+    machine = {"processors": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()}
+    measured = {name: figure.plain() for name, figure in figures.items()}
+    return {"machine": {**machine, "load": os.getloadavg()[0]}, "quick": quick, "figures": measured}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

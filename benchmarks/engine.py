@@ -1,0 +1,134 @@
+"""Benchmarks of the embedded engine, through the Python SDK."""
+
+import asyncio
+import statistics
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from benchmarks.figures import Bound, Figure, Goal, milliseconds
+from benchmarks.laboratory import Laboratory, connected, floor, seconds
+
+SHORT_CHAIN: Final = 3
+_AT_ONCE: Final = 4
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How often things are done.
+
+    Attributes:
+        steps: Single steps, cached chains.
+        connections: Connections of each kind.
+        pipelines: Pipelines in one round.
+        rounds: Rounds of pipelines, and of long chains.
+        long_chain: Steps of a long chain.
+    """
+
+    steps: int = 100
+    connections: int = 7
+    pipelines: int = 40
+    rounds: int = 5
+    long_chain: int = 60
+
+
+QUICK: Final = Counts(steps=20, connections=3, pipelines=40, rounds=1)
+
+
+async def uncached_step(place: Laboratory, counts: Counts) -> Figure:
+    """Measure a step that never ran before against the floor, in turns, so that both meet the same machine."""
+    steps, floors = [], []
+    for _ in range(counts.steps):
+        floors.append(floor())
+        container = place.base.with_exec(["true", place.fresh()])
+        steps.append(await seconds(container.stdout))
+    parts = {"step ms": milliseconds(steps), "floor ms": milliseconds(floors)}
+    ratio = statistics.median(steps) / statistics.median(floors)
+    return Figure("uncached step / unshare of the same namespaces", ratio, "x", Goal(Bound.AT_MOST, 8), parts)
+
+
+async def cached_chain(place: Laboratory, counts: Counts) -> Figure:
+    """Measure a chain of three steps whose results are stored."""
+    tag = place.fresh()
+    await place.chain(SHORT_CHAIN, tag).stdout()
+    samples = [await seconds(place.chain(SHORT_CHAIN, tag).stdout) for _ in range(counts.steps)]
+    goal = Goal(Bound.AT_MOST, 10)
+    parts = {"one request ms": await _request(place, counts), "fastest ms": min(samples) * 1000}
+    return Figure("cached chain of three steps", milliseconds(samples), "ms", goal, parts)
+
+
+async def _request(place: Laboratory, counts: Counts) -> float:
+    """Return the milliseconds of the smallest request, which every other one takes too."""
+    return milliseconds([await seconds(place.client.version) for _ in range(counts.steps)])
+
+
+async def running_session(place: Laboratory, counts: Counts) -> Figure:
+    """Measure connecting to a session that is there."""
+    samples = await _connecting(place.running, counts)
+    goal = Goal(Bound.AT_MOST, 0.3)
+    return Figure("connect to a running session", statistics.median(samples), "s", goal, {"slowest s": max(samples)})
+
+
+async def new_session(place: Laboratory, counts: Counts) -> Figure:
+    """Measure connecting where that starts a session."""
+    samples = await _connecting(place.starting, counts)
+    goal = Goal(Bound.AT_MOST, 1.0)
+    return Figure("connect to a new session", statistics.median(samples), "s", goal, {"slowest s": max(samples)})
+
+
+async def _connecting(variables: Mapping[str, str], counts: Counts) -> list[float]:
+    """Return the seconds from asking for a connection to its first answer; the end of the session is not counted."""
+    samples = []
+    for _ in range(counts.connections):
+        start = time.perf_counter()
+        async with connected(variables) as client:
+            await client.version()
+            samples.append(time.perf_counter() - start)
+    return samples
+
+
+async def pipelines(place: Laboratory, counts: Counts) -> Figure:
+    """Measure pipelines of three steps that never ran before, four at a time."""
+    samples = [await seconds(lambda: _one_round(place, counts.pipelines)) for _ in range(counts.rounds)]
+    rates = [counts.pipelines / sample for sample in samples]
+    goal = Goal(Bound.AT_LEAST, 25)
+    parts = {"slowest /s": min(rates), "fastest /s": max(rates)}
+    return Figure(
+        f"{counts.pipelines} three-step pipelines, 4 in parallel", statistics.median(rates), "/s", goal, parts
+    )
+
+
+async def _one_round(place: Laboratory, count: int) -> None:
+    slots = asyncio.Semaphore(_AT_ONCE)
+
+    async def run(tag: str) -> None:
+        async with slots:
+            await place.chain(SHORT_CHAIN, tag).stdout()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(count):
+            group.create_task(run(place.fresh()))
+
+
+async def long_chain(place: Laboratory, counts: Counts) -> Figure:
+    """Measure the steps of a long chain against those of a short one, about as many of each."""
+    length, short = counts.long_chain, 5
+    long_steps, short_steps = [], []
+    for _ in range(counts.rounds):
+        long_steps.append(await seconds(place.chain(length, place.fresh()).stdout) / length)
+        short_chains = [place.chain(short, place.fresh()) for _ in range(length // short)]
+        short_steps += [await seconds(chain.stdout) / short for chain in short_chains]
+    parts = {"long ms": milliseconds(long_steps), "short ms": milliseconds(short_steps)}
+    ratio = statistics.median(long_steps) / statistics.median(short_steps)
+    return Figure(f"a step of {length} / a step of {short}", ratio, "x", Goal(Bound.AT_MOST, 1.5), parts)
+
+
+BENCHMARKS: Final[Mapping[str, Callable[[Laboratory, Counts], Awaitable[Figure]]]] = {
+    "step": uncached_step,
+    "cached-chain": cached_chain,
+    "connect-running": running_session,
+    "connect-new": new_session,
+    "pipelines": pipelines,
+    "long-chain": long_chain,
+}

@@ -1,0 +1,135 @@
+"""Where engine benchmarks run: a session on a state folder of its own, the Python SDK, an image without a registry."""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import dagger
+from tests.environment.busybox_image import busybox_layout
+
+FLOOR: Final = ("unshare", "--mount", "--pid", "--fork", "--net", "--uts", "--ipc", "/bin/true")
+_ENGINE_COMMAND: Final = (sys.executable, "-m", "task_manager.embedded_engine")
+_SESSION_VARIABLES: Final = ("DAGGER_SESSION_PORT", "DAGGER_SESSION_TOKEN")
+_COMMAND_VARIABLE: Final = "_EXPERIMENTAL_DAGGER_CLI_BIN"
+_STATE_VARIABLE: Final = "TASK_MANAGER_ENGINE_STATE_DIR"
+
+
+@dataclass(frozen=True)
+class Laboratory:
+    """A connected client and what its chains start from.
+
+    Attributes:
+        client: The SDK's client, connected to a running session.
+        base: A container of the busybox image, unpacked already.
+        running: The variables by which SDK programs find that session.
+        starting: The variables by which SDK programs start a session of their own.
+    """
+
+    client: dagger.Client
+    base: dagger.Container
+    running: Mapping[str, str]
+    starting: Mapping[str, str]
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def fresh(self) -> str:
+        """Return a text that no step of this laboratory had yet, so that no result of it is stored."""
+        return f"{os.getpid()}-{next(self._numbers)}"
+
+    def chain(self, length: int, tag: str) -> dagger.Container:
+        """Return a container after some steps, each of which writes a file."""
+        container = self.base
+        for number in range(length):
+            container = container.with_exec(["sh", "-c", f"echo {tag} > file-{number}"])
+        return container
+
+
+@contextlib.asynccontextmanager
+async def laboratory() -> AsyncIterator[Laboratory]:
+    """Set up a laboratory and clear it away."""
+    layout = await asyncio.to_thread(busybox_layout)
+    with tempfile.TemporaryDirectory(prefix="task-manager-benchmarks-") as name:
+        starting = _starting(Path(name))
+        async with _running(starting) as running, connected(running) as client:
+            base = await client.container().from_(f"oci-layout://{layout}").sync()
+            yield Laboratory(client, base, running, starting)
+
+
+def _starting(folder: Path) -> dict[str, str]:
+    """Return the variables by which SDK programs start an engine session whose state folder is inside `folder`."""
+    command = folder / "engine"
+    command.write_text(f'#!/bin/sh\nexec {shlex.join(_ENGINE_COMMAND)} "$@"\n', encoding="utf-8")
+    command.chmod(0o700)
+    return {_COMMAND_VARIABLE: str(command), _STATE_VARIABLE: str(folder / "state")}
+
+
+@contextlib.asynccontextmanager
+async def connected(variables: Mapping[str, str]) -> AsyncIterator[dagger.Client]:
+    """Connect as an SDK program does that has these variables, and no others of a session."""
+    with _environment(variables):
+        async with dagger.Connection(dagger.Config()) as client:
+            yield client
+
+
+async def seconds(work: Callable[[], Awaitable[object]]) -> float:
+    """Return how long some work takes."""
+    start = time.perf_counter()
+    await work()
+    return time.perf_counter() - start
+
+
+def floor() -> float:
+    """Run a command in new namespaces with nothing else, the least that any container engine has to do; return seconds.
+
+    Raises:
+        subprocess.CalledProcessError: This machine forbids it.
+    """
+    command = FLOOR if os.geteuid() == 0 else (FLOOR[0], "--map-root-user", *FLOOR[1:])
+    start = time.perf_counter()
+    subprocess.run(command, check=True)
+    return time.perf_counter() - start
+
+
+@contextlib.asynccontextmanager
+async def _running(variables: Mapping[str, str]) -> AsyncIterator[dict[str, str]]:
+    """Run a session until the block ends; give the variables by which SDK programs find it."""
+    command = (variables[_COMMAND_VARIABLE], "session")
+    log = Path(variables[_STATE_VARIABLE]).with_name("log")
+    with log.open("wb") as errors:
+        session = await asyncio.create_subprocess_exec(
+            *command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env={**os.environ, **variables}
+        )
+    if session.stdin is None or session.stdout is None:
+        raise RuntimeError("a process was started without pipes")
+    try:
+        announced = json.loads(await session.stdout.readline() or "{}")
+        if not announced:
+            raise RuntimeError(f"{' '.join(command)} did not start: {log.read_text(errors='replace')}")
+        yield dict(zip(_SESSION_VARIABLES, (str(announced["port"]), announced["session_token"]), strict=True))
+    finally:
+        session.stdin.close()
+        await session.wait()
+
+
+@contextlib.contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Let this process have some variables, and no others that name a session, until the block ends."""
+    names = {*_SESSION_VARIABLES, _COMMAND_VARIABLE, _STATE_VARIABLE}
+    before = {name: os.environ.pop(name) for name in names if name in os.environ}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name in variables:
+            del os.environ[name]
+        os.environ.update(before)

@@ -1,0 +1,70 @@
+"""The benchmarks run, and what they measure is not far from its goal even while tests run beside them."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from benchmarks.__main__ import main
+from benchmarks.engine import BENCHMARKS, Counts
+from benchmarks.figures import Bound, Figure, Goal
+from benchmarks.laboratory import Laboratory, laboratory
+
+FEW = Counts(steps=5, connections=1, pipelines=8, rounds=1, long_chain=20)
+# Other tests share the machine.
+SLACK = 5
+
+
+@pytest.fixture
+async def place() -> AsyncIterator[Laboratory]:
+    async with laboratory() as ready:
+        yield ready
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+async def test_a_figure_is_within_five_times_of_its_goal(place: Laboratory, name: str) -> None:
+    figure = await BENCHMARKS[name](place, FEW)
+    assert figure.goal.is_met(figure.value, slack=SLACK), figure.line()
+
+
+async def test_what_should_be_uncached_is_new_and_what_should_be_cached_is_not(place: Laboratory) -> None:
+    stamp = ["sh", "-c", "cat /proc/sys/kernel/random/uuid"]
+    tag = place.fresh()
+    first = await place.chain(3, tag).with_exec(stamp).stdout()
+    assert await place.chain(3, tag).with_exec(stamp).stdout() == first
+    assert await place.chain(3, place.fresh()).with_exec(stamp).stdout() != first
+
+
+def test_the_command_prints_each_figure_beside_its_goal_and_writes_them_as_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "figures.json"
+    assert main(["cached-chain", "--quick", "--json", str(file)]) == 0
+    _, line, _ = capsys.readouterr().out.splitlines()
+    assert line.startswith("cached-chain ")
+    assert "goal: at most 10 ms" in line
+    report = json.loads(file.read_text())
+    assert report["quick"] is True
+    assert report["figures"].keys() == {"cached-chain"}
+    assert report["figures"]["cached-chain"]["goal"] == {"bound": "at most", "value": 10}
+
+
+def test_a_name_of_no_benchmark_is_refused_with_those_that_are(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["speed"])
+    assert ended.value.code == 2
+    assert "there is no benchmark speed; known are step, cached-chain" in capsys.readouterr().err
+
+
+def test_a_goal_is_met_on_its_side_alone() -> None:
+    for bound, good, bad in ((Bound.AT_MOST, 9, 11), (Bound.AT_LEAST, 11, 9)):
+        goal = Goal(bound, 10)
+        assert [goal.is_met(value) for value in (good, 10, bad)] == [True, True, False]
+        assert goal.is_met(bad, slack=1.2)
+        assert not goal.is_met(bad, slack=1.05)
+
+
+def test_a_missed_goal_is_shown_as_missed() -> None:
+    figures = [Figure("a title", value, "ms", Goal(Bound.AT_MOST, 10)) for value in (10, 10.1)]
+    assert ["MISSED" in figure.line() for figure in figures] == [False, True]
+    assert [figure.plain()["met"] for figure in figures] == [True, False]
