@@ -15,6 +15,7 @@ from task_manager.communication import (
     EngineKind,
     EngineSession,
 )
+from task_manager.communication.live_output import RUN_LABEL, STEP_LABEL
 from task_manager.config import Settings
 from task_manager.errors import EngineLost, StepFailed, StepTimedOut, TaskManagerError
 from task_manager.models import utc_now
@@ -22,6 +23,7 @@ from task_manager.pipeline import Step
 from task_manager.pipeline_converter import ExecutionPlan
 from task_manager.running.containers import StepContainers, command_line
 from task_manager.running.images import ResolvedImage, needs_by_image, resolve_image
+from task_manager.running.live_logs import LiveLogs
 from task_manager.running.outputs import export_outputs
 from task_manager.running.reasons import reason_of
 from task_manager.running.records import RunContext, RunObserver, StepOutcome
@@ -118,8 +120,14 @@ class _Run:
         self._containers = StepContainers(
             prepared.session.client, prepared.context, settings.environment, prepared.images
         )
+        self._events = prepared.session.events
+        self._logs = LiveLogs(prepared.context.run_folder, int(settings.limits.output_bytes))
 
     async def all_steps(self) -> tuple[StepOutcome, ...]:
+        async with self._logs.following(self._events, self._prepared.context.run_id):
+            return await self._all_steps()
+
+    async def _all_steps(self) -> tuple[StepOutcome, ...]:
         tasks: dict[str, asyncio.Task[StepOutcome]] = {}
         try:
             async with asyncio.TaskGroup() as group:
@@ -137,8 +145,10 @@ class _Run:
             failed = [outcome.step.id for outcome in before if outcome.status is not StepStatus.SUCCEEDED]
             outcome = self._skipped(step, failed) if failed else await self._in_slot(step)
         except asyncio.CancelledError:
+            self._logs.finish(step.id)
             await asyncio.shield(self._observer.step_ended(self._cancelled(step)))
             raise
+        self._logs.finish(step.id)
         await self._observer.step_ended(outcome)
         return outcome
 
@@ -182,14 +192,15 @@ class _Run:
                 remedy="Make it faster, or raise the step's `timeout`.",
                 details={"step": step.id, "timeout": limit},
             )
-            return StepOutcome(step, StepStatus.TIMED_OUT, reason=reason_of(error))
+            stdout, stderr = self._logs.written(step.id)
+            return StepOutcome(step, StepStatus.TIMED_OUT, stdout=stdout, stderr=stderr, reason=reason_of(error))
         except StepFailed as error:
             return self._raised(step, error)
         except TaskManagerError as error:
             return StepOutcome(step, StepStatus.FAILED, reason=reason_of(error))
 
     async def _execute(self, step: Step, image: ResolvedImage, attempt: int) -> StepOutcome:
-        described = await self._containers.describe(step, image.container, attempt)
+        described = self._labelled(step, await self._containers.describe(step, image.container, attempt))
         arguments = command_line(step)
         if arguments is None:
             return await self._with_outputs(StepOutcome(step, StepStatus.SUCCEEDED), await described.sync())
@@ -204,6 +215,12 @@ class _Run:
             reason=None if code == 0 else _exit_reason(step, code),
         )
         return await self._with_outputs(outcome, ran)
+
+    def _labelled(self, step: Step, container: dagger.Container) -> dagger.Container:
+        """Say whose the container is to those who read events; where nobody can, labels might only hurt the cache."""
+        if self._events is None:
+            return container
+        return container.with_label(RUN_LABEL, self._prepared.context.run_id).with_label(STEP_LABEL, step.id)
 
     async def _with_outputs(self, outcome: StepOutcome, container: dagger.Container) -> StepOutcome:
         """Bring the outputs to the host, also those of a failed command: a test report is wanted just then."""

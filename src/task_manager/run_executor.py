@@ -297,7 +297,11 @@ class _Recorder:
         now = self._clock()
         for step_id in self._all(step):
             record = self._records[step_id].evolve(
-                status=StepStatus.RUNNING, image=image, image_digest=image_digest, started_at=now
+                status=StepStatus.RUNNING,
+                image=image,
+                image_digest=image_digest,
+                started_at=now,
+                log=self._log_place(self._job.folder / step.id),
             )
             await self._change(record, None)
 
@@ -308,7 +312,7 @@ class _Recorder:
             await asyncio.to_thread(write_logs, folder, outcome.stdout, outcome.stderr)
         for step_id in self._all(outcome.step):
             before = self._records[step_id]
-            await self._change(_ended(before, outcome, self._log_place(folder) if ran else None), outcome.reason)
+            await self._change(_ended(before, outcome, self._log_place(folder) if ran else before.log), outcome.reason)
 
     async def warned(self, reason: Reason) -> None:
         await self._store.run(runs.warn, self._job.run.id, reason, now=self._clock())

@@ -263,7 +263,8 @@ class FakeCommunicationManager(DaggerCommunicationManager):
         super().__init__(settings)
         self.containers = ContainerRegistry()
         self._fake = cast(
-            "EngineSession", SimpleNamespace(client=engine, kind=kind, description=f"fake {kind}", alive=True, pid=None)
+            "EngineSession",
+            SimpleNamespace(client=engine, kind=kind, description=f"fake {kind}", alive=True, pid=None, events=None),
         )
 
     @asynccontextmanager

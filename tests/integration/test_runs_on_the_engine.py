@@ -127,6 +127,41 @@ async def test_cancelling_a_run_stops_its_container(workshop: OpenWorkshop, busy
         assert (await shop.integration.get_run(run.id)).steps[0].status is StepStatus.CANCELLED
 
 
+def log_of(shop: Workshop, run_id: str, name: str = "stdout.log") -> str:
+    """What the log of a run's only step has by now; nothing where there is none."""
+    path = shop.integration.store.data_dir / "runs" / run_id / "only" / name
+    return path.read_text() if path.is_file() else ""
+
+
+async def test_lines_are_in_the_log_while_the_step_runs_and_stay_when_it_is_stopped(
+    workshop: OpenWorkshop, busybox_image: str
+) -> None:
+    async with workshop() as shop:
+        task = await shop.task("Talkative", sh("echo begun; echo odd >&2; sleep 86404", image=busybox_image))
+        run = await shop.integration.execute_task_workflow(task.id)
+        await until(lambda: (log_of(shop, run.id), log_of(shop, run.id, "stderr.log")) == ("begun\n", "odd\n"))
+        (step,) = (await shop.integration.get_run(run.id)).steps
+        assert (step.status, step.log) == (StepStatus.RUNNING, f"runs/{run.id}/only")
+        await shop.integration.cancel_run(run.id, actor="tester")
+        (step,) = (await shop.integration.get_run(run.id)).steps
+        assert (step.status, step.log) == (StepStatus.CANCELLED, f"runs/{run.id}/only")
+        assert log_of(shop, run.id) == "begun\n"
+
+
+async def test_what_a_step_wrote_before_its_time_limit_is_kept(workshop: OpenWorkshop, busybox_image: str) -> None:
+    async with workshop() as shop:
+        state = await shop.run_steps(sh("echo begun; sleep 86405", image=busybox_image, timeout=5))
+        assert state.steps[0].status is StepStatus.TIMED_OUT
+        assert (state.steps[0].stdout_tail, log_of(shop, state.run.id)) == ("begun", "begun\n")
+
+
+async def test_an_equal_step_of_a_later_run_comes_from_the_cache(workshop: OpenWorkshop, busybox_image: str) -> None:
+    async with workshop() as shop:
+        task = await shop.task("Random", sh("cat /proc/sys/kernel/random/uuid", image=busybox_image))
+        first, second = await shop.run(task), await shop.run(task)
+        assert log_of(shop, first.run.id) == log_of(shop, second.run.id) != ""
+
+
 async def test_a_secrets_value_reaches_the_command_and_nothing_that_is_kept(
     workshop: OpenWorkshop, busybox_image: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,74 @@
+"""Steps' logs while they run, where the engine tells what steps write."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from task_manager.communication.live_output import EventStream, LiveOutput
+from task_manager.logs import STDERR, STDOUT, read_log
+from task_manager.structured_log import get_logger
+
+log = get_logger(__name__)
+
+_NAMES = {"stdout": STDOUT, "stderr": STDERR}
+
+
+class LiveLogs:
+    """Writes what a run's steps write to their logs, until each step's whole output takes its place.
+
+    Args:
+        run_folder: The run's folder; each step's logs are in `STEP/` below it.
+        limit: How long a log may get, in bytes; what comes then is left out.
+    """
+
+    def __init__(self, run_folder: Path, limit: int) -> None:
+        self._folder = run_folder
+        self._limit = limit
+        self._finished: set[str] = set()
+
+    def finish(self, step_id: str) -> None:
+        """Write no more for a step: its logs are final from now on."""
+        self._finished.add(step_id)
+
+    def written(self, step_id: str) -> tuple[str, str]:
+        """What a step has written to standard output and error so far; empty where nobody follows."""
+        stdout, stderr = (read_log(self._folder / step_id, name) for name in _NAMES.values())
+        return stdout, stderr
+
+    @contextlib.asynccontextmanager
+    async def following(self, events: EventStream | None, run_id: str) -> AsyncIterator[None]:
+        """Write for the time of the block; nothing where there is no stream of events."""
+        if events is None:
+            yield
+            return
+        task = asyncio.create_task(self._follow(events, run_id))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _follow(self, events: EventStream, run_id: str) -> None:
+        async for output in events.output(run_id):
+            if output.step_id in self._finished:
+                continue
+            try:
+                self._write(output)
+            except OSError as error:
+                log.warning("live_log_failed", run_id=run_id, step_id=output.step_id, error=str(error))
+                return
+
+    def _write(self, output: LiveOutput) -> None:
+        # In the event loop, so that nothing is written after the step was finished.
+        folder = self._folder / output.step_id
+        if output.begins:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in _NAMES.values():
+                (folder / name).write_bytes(b"")
+            return
+        with (folder / _NAMES[output.stream]).open("ab") as file:
+            room = self._limit - file.tell()
+            file.write(output.text.encode("utf-8", "replace")[: max(room, 0)])
