@@ -6,7 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import dagger
@@ -16,9 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from task_manager.embedded_engine import model
+from task_manager.embedded_engine.answering import Answerer
 from task_manager.embedded_engine.events import EventReader, Events, OutputLines
+from task_manager.embedded_engine.server import application, server
 from tests.embedded_engine.conftest import shell
 from tests.embedded_engine.engine import EngineProcess
+from tests.embedded_engine.waiting import until
 
 Event = dict[str, Any]
 RUN = "task-manager.run"
@@ -184,6 +187,21 @@ async def test_a_reader_that_does_not_read_or_goes_away_stops_no_step(
         lines = await base.with_exec(shell("yes 0123456789 | head -n 500000 | tee /dev/stderr | wc -l")).stdout()
     assert lines == "500000\n"
     assert await base.with_exec(shell("seq 3")).stdout() == "1\n2\n3\n"
+
+
+async def test_a_reader_that_goes_away_is_forgotten() -> None:
+    events = Events()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = server(application(cast("Answerer", None), events, "token"))
+        task = asyncio.ensure_future(serving.serve(sockets=[listener]))
+        token = httpx.BasicAuth("token", "")._auth_header
+        _, writer = await asyncio.open_connection(*listener.getsockname())
+        writer.write(f"GET /events HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\n\r\n".encode())
+        await until(lambda: events.has_readers, seconds=10)
+        writer.close()
+        await until(lambda: not events.has_readers, seconds=10)
+        serving.should_exit = True
+        await task
 
 
 async def test_the_stream_ends_with_the_session(tmp_path: Path) -> None:
