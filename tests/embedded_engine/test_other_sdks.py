@@ -14,7 +14,7 @@ import pytest
 from tests.environment import go, node, oci
 
 SDKS: Final = Path(__file__).parent / "sdks"
-LIMIT_SECONDS: Final = 60
+LIMIT_SECONDS: Final = 300
 
 
 def python_command(_: Path) -> list[Path | str]:
