@@ -32,7 +32,8 @@ def test_every_engine_test_holds_for_an_ordinary_user_with_subordinate_ids(folde
     require("uidmap")
     # The SDKs' programs cannot tell who runs the engine, and their packages would be fetched once more.
     command = pytest_command("tests/embedded_engine", "--ignore", "tests/embedded_engine/test_other_sdks.py")
-    done = run_unprivileged(folder, command, ids="subordinate", timeout=LIMIT_SECONDS)
+    rounds = {"CHAOS_ROUNDS": "1"}
+    done = run_unprivileged(folder, command, ids="subordinate", timeout=LIMIT_SECONDS, environment=rounds)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
 
 
