@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from task_manager.cli.command import command, group
+from task_manager.cli.engine_cache import add_cache_commands
 from task_manager.cli.exit_codes import ExitCode
 from task_manager.cli.output import fields
 from task_manager.cli.session import Session
@@ -22,6 +23,7 @@ def add_engine_commands(app: typer.Typer) -> None:
     engine = group(app, "engine", "Show which engine executes, and examine whether it works here.")
     command(engine, "info", example="task-manager engine info", uses_engine=True)(info)
     command(engine, "doctor", example="task-manager engine doctor --engine embedded", uses_engine=True)(doctor)
+    add_cache_commands(engine)
 
 
 async def info(session: Session) -> None:
