@@ -79,7 +79,7 @@ class Executed:
 
     def stream(self, name: str) -> str:
         """Return captured output: `stdout`, `stderr` or `combined`."""
-        return (self.folder / name).read_bytes().decode("utf-8", "replace")
+        return _captured(self.folder, name).decode("utf-8", "replace")
 
 
 class Executor:
@@ -186,11 +186,18 @@ class Executor:
 
     def _network_files(self, bound: Sequence[BoundService]) -> list[MountSpec]:
         resolver = str(self._store.session_folder / "resolv.conf")
-        names = "".join(f"{service.address}\t{service.alias} {service.hostname}\n" for service in bound)
         return [
-            MountSpec("content", "/etc/hosts", content=HOSTS + names, mode=0o644, read_only=True, is_file=True),
+            self._hosts_file(bound),
             MountSpec("bind", "/etc/resolv.conf", source=resolver, read_only=True, is_file=True),
         ]
+
+    def _hosts_file(self, bound: Sequence[BoundService]) -> MountSpec:
+        if not bound:
+            # The same for every command: no file system in memory has to be made for it.
+            source = str(self._store.session_folder / "hosts")
+            return MountSpec("bind", "/etc/hosts", source=source, read_only=True, is_file=True)
+        names = "".join(f"{service.address}\t{service.alias} {service.hostname}\n" for service in bound)
+        return MountSpec("content", "/etc/hosts", content=HOSTS + names, mode=0o644, read_only=True, is_file=True)
 
     async def _start(
         self, spec: SandboxSpec, execution: model.Execution, capture: "_Capture", number: int | None = None
@@ -315,8 +322,6 @@ class _Capture:
         self._opened = ExitStack()
 
     def __enter__(self) -> "_Capture":
-        for name in ("stdout", "stderr", "combined"):
-            self._files[name] = self._opened.enter_context((self._folder / name).open("wb"))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -337,13 +342,27 @@ class _Capture:
 
     def shown(self, name: str) -> str:
         """Return the end of a stream as an error shows it."""
-        data = (self._folder / name).read_bytes()
+        data = _captured(self._folder, name)
         if len(data) >= _SHOWN_BYTES:
             note = f"[omitting {len(data) - _SHOWN_BYTES} bytes]...".encode()
             data = note + data[-_SHOWN_BYTES:][len(note) :]
         return data.decode("utf-8", "replace").strip()
 
     def _write(self, name: str, data: bytes) -> None:
-        self._files[name].write(data)
-        self._files["combined"].write(data)
-        self._lines[name].feed(data)
+        if data:
+            self._file(name).write(data)
+            self._file("combined").write(data)
+            self._lines[name].feed(data)
+
+    def _file(self, name: str) -> BinaryIO:
+        if name not in self._files:
+            self._files[name] = self._opened.enter_context((self._folder / name).open("wb"))
+        return self._files[name]
+
+
+def _captured(folder: Path, name: str) -> bytes:
+    """Return what a stream took; one that took nothing has no file."""
+    try:
+        return (folder / name).read_bytes()
+    except FileNotFoundError:
+        return b""

@@ -13,7 +13,7 @@ from task_manager.embedded_engine.caches import CacheVolumes
 from task_manager.embedded_engine.config import EngineConfig
 from task_manager.embedded_engine.evaluator import Evaluator
 from task_manager.embedded_engine.events import Events
-from task_manager.embedded_engine.execution import Addresses, Executor
+from task_manager.embedded_engine.execution import HOSTS, Addresses, Executor
 from task_manager.embedded_engine.host import HostFiles
 from task_manager.embedded_engine.images.puller import ImagePuller
 from task_manager.embedded_engine.images.sources import RegistrySettings
@@ -132,6 +132,7 @@ class Session:
             resolver = Path("/etc/resolv.conf")
             text = resolver.read_text(encoding="utf-8", errors="replace") if resolver.is_file() else ""
             (folder / "resolv.conf").write_text(text, encoding="utf-8")
+            (folder / "hosts").write_text(HOSTS, encoding="utf-8")
 
     async def _keep_store(self) -> None:
         """Collect garbage once clients have what they came for first; flush and seal now and then."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -63,7 +63,7 @@ class SandboxSpec:
 
     def to_json(self) -> bytes:
         """Return the spec as JSON."""
-        return json.dumps(asdict(self)).encode()
+        return json.dumps(self, default=vars).encode()
 
     @classmethod
     def from_json(cls, text: bytes) -> "SandboxSpec":

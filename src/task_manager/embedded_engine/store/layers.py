@@ -57,10 +57,10 @@ class Record:
 class Workspace:
     """A folder for one result in the making."""
 
-    def __init__(self, folder: Path) -> None:
-        self.entry = folder / "entry"
-        self._work = folder / "work"
-        self.entry.mkdir(parents=True)
+    def __init__(self, entry: Path) -> None:
+        self.entry = entry
+        self._work: list[Path] = []
+        self.entry.mkdir()
 
     def upper(self, index: int, like: Path | None) -> tuple[str, str]:
         """Make an upper and a work folder for an overlay.
@@ -69,16 +69,21 @@ class Workspace:
             index: The layer's number in the result.
             like: The layer whose root folder's mode and owner the new one takes over.
         """
-        upper, work = self.entry / str(index), self._work / str(index)
+        upper, work = self.entry / str(index), self.entry.with_name(f"{self.entry.name}.{index}")
         upper.mkdir(mode=0o755)
-        self._work.mkdir(exist_ok=True)
         work.mkdir()
+        self._work.append(work)
         if like is not None:
             status = like.stat()
             if (status.st_uid, status.st_gid) != (os.getuid(), os.getgid()):
                 os.chown(upper, status.st_uid, status.st_gid)
             upper.chmod(status.st_mode & 0o7777)
         return str(upper), str(work)
+
+    def remove(self) -> None:
+        """Remove what was not committed."""
+        for folder in (*self._work, self.entry):
+            remove_tree(folder)
 
 
 class LayerStore:
@@ -187,13 +192,13 @@ class LayerStore:
         Raises:
             StorageError: The file system is full or failed meanwhile.
         """
-        folder = self._session / secrets.token_hex(8)
-        try:
-            with self.guarded():
-                yield Workspace(folder)
-        finally:
-            # Removing takes longer than all the rest of a small step, and nobody waits for it.
-            self._janitor.submit(remove_tree, folder)
+        with self.guarded():
+            workspace = Workspace(self._session / secrets.token_hex(8))
+            try:
+                yield workspace
+            finally:
+                # Removing takes longer than all the rest of a small step, and nobody waits for it.
+                self._janitor.submit(workspace.remove)
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
