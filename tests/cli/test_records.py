@@ -144,7 +144,7 @@ BAD_INPUT = [
     (("project", "create", "x" * 300), "200"),
     (("project", "create", "name", "--from", "file.yaml"), "--from goes alone"),
     (("project", "create", "--from", "missing.yaml"), "There is no file missing.yaml"),
-    (("task", "create", "textkit", "   "), "at least 1 character"),
+    (("task", "create", "textkit", "   "), "must not be empty"),
     (("task", "create", "textkit", "New", "--input", "epochs"), "'epochs' is not of the form NAME=VALUE"),
     (("task", "create", "textkit", "New", "--pipeline", "missing.yaml"), "There is no file missing.yaml"),
     (("task", "update", "Check", "--add-dependency", "Build"), "Check"),
