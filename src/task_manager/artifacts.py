@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import mimetypes
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -53,6 +53,12 @@ def describe_artifact(
         media_type=media_type or (_DIRECTORY if is_directory else _guess(path)),
         created_at=now,
     )
+
+
+def artifacts_called(name: str, there: Sequence[Artifact]) -> list[Artifact]:
+    """Those that a name means: the artifact `STEP/OUTPUT`, or all whose output has that name."""
+    exact = [artifact for artifact in there if artifact.name == name]
+    return exact or [artifact for artifact in there if artifact.name.rpartition("/")[2] == name]
 
 
 def require_within(artifact: Artifact, limit: int) -> None:

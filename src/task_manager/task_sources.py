@@ -7,8 +7,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from task_manager.artifacts import artifacts_called
 from task_manager.errors import NotFound, SourceNotFound
-from task_manager.models import Artifact, Task, WorkflowRun
+from task_manager.models import Task, WorkflowRun
 from task_manager.pipeline import Pipeline, TaskSource
 from task_manager.store import Store, artifacts, results, runs, tasks
 from task_manager.workflow_status import WorkflowStatus
@@ -52,12 +53,12 @@ async def _resolve(store: Store, source: TaskSource, dependencies: Sequence[Task
         return None
     if source.artifact is None:
         return await _result_file(store, run, folder)
-    artifact = _named_artifact(source.artifact, await store.run(artifacts.of_run, run.id))
-    if artifact is None:
+    called = artifacts_called(source.artifact, await store.run(artifacts.of_run, run.id))
+    if len(called) != 1:
         left = f"The run {run.id} of task {upstream.title!r} left no artifact {source.artifact!r}."
         _refuse_unless_optional(source, left)
         return None
-    return store.data_dir / artifact.path
+    return store.data_dir / called[0].path
 
 
 def _named_task(source: TaskSource, dependencies: Sequence[Task]) -> Task:
@@ -70,14 +71,6 @@ def _named_task(source: TaskSource, dependencies: Sequence[Task]) -> Task:
         remedy=known.remedy or "Add it to the task's dependencies.",
         details={"task": source.task, "dependencies": [task.title for task in dependencies]},
     )
-
-
-def _named_artifact(name: str, there: Sequence[Artifact]) -> Artifact | None:
-    """The artifact `STEP/OUTPUT`, or the only one whose output has that name."""
-    exact = [artifact for artifact in there if artifact.name == name]
-    by_output = [artifact for artifact in there if artifact.name.rpartition("/")[2] == name]
-    candidates = exact or by_output
-    return candidates[0] if len(candidates) == 1 else None
 
 
 def _refuse_unless_optional(source: TaskSource, message: str) -> None:

@@ -71,10 +71,11 @@ async def _artifacts(session: Session, run_id: str) -> tuple[tuple[Artifact, ...
 
 
 async def _one(session: Session, run_id: str, name: str) -> tuple[Artifact, Path]:
+    from task_manager.artifacts import artifacts_called
     from task_manager.errors import InvalidInput, NotFound
 
     found, data_dir = await _artifacts(session, run_id)
-    named = [one for one in found if one.name == name] or [one for one in found if one.name.endswith(f"/{name}")]
+    named = artifacts_called(name, found)
     if not named:
         raise NotFound("artifact", name, known=[one.name for one in found])
     if len(named) > 1:
