@@ -15,8 +15,9 @@ from rich.text import Text
 
 from task_manager.cli.following import Follower, RunView
 from task_manager.cli.output import Output
-from task_manager.cli.statuses import is_moving, label, seconds_text, symbol
+from task_manager.cli.statuses import is_moving, label, symbol
 from task_manager.models import Event, EventKind, WorkflowRun, utc_now
+from task_manager.results.wording import seconds_text
 from task_manager.workflow_status import StepStatus, WorkflowStatus
 
 _POLL_SECONDS = 0.1

@@ -16,6 +16,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from task_manager.errors import TaskManagerError
+    from task_manager.store import Page
 
 _PIPED_WIDTH = 200
 
@@ -76,10 +77,11 @@ class Output:
         if not self.json:
             _print(self.errors, Text(text, style="dim"))
 
-    def note_more(self, cursor: str | None) -> None:
-        """Tell how to get the rest of a list that is not whole."""
-        if cursor:
-            self.note(f"There are more: --cursor {cursor}")
+    def show_page(self, page: Page[Any], renderable: RenderableType) -> None:
+        """Print a page of a list, and how to get the rest when it is not whole."""
+        self.show({"items": page.items, "next_cursor": page.next_cursor}, renderable)
+        if page.next_cursor:
+            self.note(f"There are more: --cursor {page.next_cursor}")
 
     def error(self, error: TaskManagerError) -> None:
         """Print an error with its remedy on standard error."""

@@ -50,15 +50,14 @@ async def list_(session: Session, *, project: ProjectArgument, limit: Limit = 50
     """List a project's phases in their order."""
     async with session.application() as application:
         page = await application.tasks.list_phases(project, limit=limit, cursor=cursor)
-    session.output.show(
-        {"items": page.items, "next_cursor": page.next_cursor},
+    session.output.show_page(
+        page,
         table(
             ["!Phase", "!>Order", "Name"],
             [(one.id, str(one.order), one.name) for one in page.items],
             empty="It has no phases.",
         ),
     )
-    session.output.note_more(page.next_cursor)
 
 
 async def update(

@@ -14,7 +14,7 @@ from task_manager.cli.choices import TaskStatusName, WorkflowTypeName
 from task_manager.cli.command import command, group
 from task_manager.cli.output import fields, table
 from task_manager.cli.session import Session
-from task_manager.cli.statuses import seconds_text, status_text
+from task_manager.cli.statuses import status_text
 
 if TYPE_CHECKING:
     from task_manager.application import Application
@@ -88,15 +88,14 @@ async def list_(session: Session, *, limit: Limit = 50, cursor: Cursor = None) -
     """List the projects, the oldest first."""
     async with session.application() as application:
         page = await application.tasks.list_projects(limit=limit, cursor=cursor)
-    session.output.show(
-        {"items": page.items, "next_cursor": page.next_cursor},
+    session.output.show_page(
+        page,
         table(
             ["!Project", "Name", "Source folder"],
             [(one.id, one.name, one.source_folder) for one in page.items],
             empty="There are no projects.",
         ),
     )
-    session.output.note_more(page.next_cursor)
 
 
 async def show(session: Session, project: ProjectArgument) -> None:
@@ -120,6 +119,7 @@ async def status(session: Session, project: ProjectArgument) -> None:
     """Show how far a project's tasks are, each with its latest run."""
     from task_manager.cli.live import run_seconds
     from task_manager.models import utc_now
+    from task_manager.results.wording import seconds_text
 
     async with session.application() as application:
         found = await application.tasks.get_project(project)

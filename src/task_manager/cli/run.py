@@ -21,7 +21,7 @@ from task_manager.cli.choices import RunStatusName, WorkflowTypeName
 from task_manager.cli.command import command, group
 from task_manager.cli.output import table
 from task_manager.cli.session import Session
-from task_manager.cli.statuses import label, moment_text, seconds_text, status_text
+from task_manager.cli.statuses import label, moment_text, status_text
 
 if TYPE_CHECKING:
     from task_manager.application import Application
@@ -100,18 +100,17 @@ async def list_(
     """List runs, the newest first."""
     from task_manager.cli.execution import titles_of
     from task_manager.cli.live import run_seconds
+    from task_manager.cli.lookup import find_scope
     from task_manager.models import utc_now
-    from task_manager.store import projects, runs, tasks
+    from task_manager.results.wording import seconds_text
+    from task_manager.store import runs
     from task_manager.workflow_status import WorkflowStatus
 
     async with session.application() as application:
         store = application.store
-        project_id = (await store.run(projects.find, project)).id if project else None
-        task_id = (await store.run(tasks.find, task, project_id)).id if task else None
         page = await store.run(
             runs.list_,
-            project_id=project_id,
-            task_id=task_id,
+            **await find_scope(store, project, task),
             status=WorkflowStatus(status) if status else None,
             limit=limit,
             cursor=cursor,
@@ -127,11 +126,10 @@ async def list_(
         )
         for run in page.items
     ]
-    session.output.show(
-        {"items": page.items, "next_cursor": page.next_cursor},
+    session.output.show_page(
+        page,
         table(["!Run", "Task", "!Status", "!>Time", "!Created"], rows, empty="There are no runs."),
     )
-    session.output.note_more(page.next_cursor)
 
 
 async def watch(session: Session, run_id: RunArgument) -> None:

@@ -12,10 +12,10 @@ from rich.text import Text
 
 from task_manager.cli.live import run_seconds
 from task_manager.cli.output import fields, table
-from task_manager.cli.statuses import label, seconds_text, status_text, symbol
+from task_manager.cli.statuses import label, status_text, symbol
 from task_manager.models import Artifact, Project, StepRecord, WorkflowRun, utc_now
 from task_manager.results.diagnosis import diagnose
-from task_manager.results.wording import number_text, size_text
+from task_manager.results.wording import number_text, seconds_text, size_text
 
 if TYPE_CHECKING:
     from task_manager.dagger_integration import RunState

@@ -23,7 +23,6 @@ _LOOKS = {
     "in_progress": ("●", "cyan"),
 }
 _WAITING = ("·", "dim")
-_MINUTE = 60
 
 
 def symbol(status: str) -> Text:
@@ -52,14 +51,3 @@ def moment_text(moment: datetime, now: datetime) -> str:
     """A moment in the local time zone: the time of a day within the last 12 hours, else the date."""
     recent = now - moment < timedelta(hours=12)
     return f"{moment.astimezone():%H:%M:%S}" if recent else f"{moment.astimezone():%Y-%m-%d}"
-
-
-def seconds_text(seconds: float | None) -> str:
-    """A duration: `3.2 s`, `2:05 min`, `1:02:03 h`; empty when it is unknown."""
-    if seconds is None:
-        return ""
-    if seconds < _MINUTE:
-        return f"{max(seconds, 0):.1f} s"
-    minutes, rest = divmod(int(seconds), _MINUTE)
-    hours, minutes = divmod(minutes, _MINUTE)
-    return f"{hours}:{minutes:02}:{rest:02} h" if hours else f"{minutes}:{rest:02} min"

@@ -150,15 +150,14 @@ async def list_(
         page = await application.tasks.list_tasks(
             project, phase_id=phase, status=TaskStatus(status) if status else None, limit=limit, cursor=cursor
         )
-    session.output.show(
-        {"items": page.items, "next_cursor": page.next_cursor},
+    session.output.show_page(
+        page,
         table(
             ["!Task", "Title", "!Status", "!Type", "!Priority"],
             [(one.id, one.title, status_text(one.status), one.type, one.priority.value) for one in page.items],
             empty="There are no tasks.",
         ),
     )
-    session.output.note_more(page.next_cursor)
 
 
 async def show(session: Session, *, task: TaskArgument, project: ProjectOption = None) -> None:

@@ -100,16 +100,16 @@ async def list_(
     cursor: Cursor = None,
 ) -> None:
     """List workflows, all versions, the newest first."""
+    from task_manager.cli.lookup import find_scope
     from task_manager.models import utc_now
-    from task_manager.store import projects, tasks, workflows
+    from task_manager.store import workflows
 
     async with session.application() as application:
         store = application.store
-        project_id = (await store.run(projects.find, project)).id if project else None
-        task_id = (await store.run(tasks.find, task, project_id)).id if task else None
-        page = await store.run(workflows.list_, project_id=project_id, task_id=task_id, limit=limit, cursor=cursor)
-    session.output.show(
-        {"items": page.items, "next_cursor": page.next_cursor},
+        scope = await find_scope(store, project, task)
+        page = await store.run(workflows.list_, **scope, limit=limit, cursor=cursor)
+    session.output.show_page(
+        page,
         table(
             ["!Workflow", "Name", "!>Version", "Template", "!Created"],
             [
@@ -125,7 +125,6 @@ async def list_(
             empty="There are no workflows.",
         ),
     )
-    session.output.note_more(page.next_cursor)
 
 
 async def plan(session: Session, task: TaskArgument) -> None:

@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 from pydantic import Field
 
 from task_manager.results.parts import Metric, Part
-from task_manager.results.wording import counted
+from task_manager.results.wording import counted, seconds_text
 
 
 class FailureKind(StrEnum):
@@ -74,7 +74,7 @@ class TestReport(Part):
         counts += [f"{self.failed:,} failed"] if self.failed else []
         counts += [counted(self.errors, "error")] if self.errors else []
         counts += [f"{self.skipped:,} skipped"] if self.skipped else []
-        return f"{', '.join(counts)} in {self.seconds:.1f} s"
+        return f"{', '.join(counts)} in {seconds_text(self.seconds)}"
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
