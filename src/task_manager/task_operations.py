@@ -25,8 +25,7 @@ def update_project(
 ) -> Project:
     """Change a project."""
     project = projects.lock(c, projects.find(c, name).id)
-    revision = project.revision if expected_revision is None else expected_revision
-    return projects.update(c, changed(project, changes, PROJECT_FIELDS, updated_at=now, revision=revision))
+    return projects.update(c, changed(project, changes, PROJECT_FIELDS, expected_revision, now))
 
 
 def delete_project(c: Connection, name: str) -> tuple[str, ...]:
@@ -64,8 +63,7 @@ def update_phase(
     phase = phases.find(c, name)
     projects.lock(c, phase.project_id)
     phase = phases.get(c, phase.id)
-    revision = phase.revision if expected_revision is None else expected_revision
-    return phases.update(c, changed(phase, changes, PHASE_FIELDS, updated_at=now, revision=revision))
+    return phases.update(c, changed(phase, changes, PHASE_FIELDS, expected_revision, now))
 
 
 def delete_phase(c: Connection, name: str, project_id: str | None) -> tuple[str, ...]:
@@ -115,8 +113,7 @@ def update_task(
     # Changes of a project's tasks queue here: two, each without a circle of dependencies, could make one together.
     projects.lock(c, found.project_id)
     stored = tasks.lock(c, found.id)
-    revision = stored.revision if expected_revision is None else expected_revision
-    task = with_references(c, changed(stored, changes, TASK_FIELDS, updated_at=now, revision=revision))
+    task = with_references(c, changed(stored, changes, TASK_FIELDS, expected_revision, now))
     refuse_cycle(c, task)
     return tasks.update(c, task)
 

@@ -6,6 +6,7 @@ These functions take the transaction's connection, so that what they check still
 import os
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -56,14 +57,17 @@ def _check_size(record: Record) -> None:
         )
 
 
-def changed(record: R, changes: Mapping[str, object], allowed: Collection[str], **stamps: object) -> R:
+def changed(
+    record: R, changes: Mapping[str, object], allowed: Collection[str], expected_revision: int | None, now: datetime
+) -> R:
     """The record with changes from outside.
 
     Args:
         record: The stored record.
         changes: New values by field.
         allowed: The fields that may be changed.
-        stamps: Fields that are set along with them.
+        expected_revision: The revision that it must have when it is stored; None: the one that it has.
+        now: The time of the change.
 
     Raises:
         InvalidInput: There is no change, a field cannot be changed, or a value does not fit.
@@ -79,7 +83,9 @@ def changed(record: R, changes: Mapping[str, object], allowed: Collection[str], 
                 remedy=f"Did you mean {', '.join(near)}?" if near else f"There are {', '.join(sorted(allowed))}.",
                 details={"field": name, "allowed": sorted(allowed)},
             )
-    return checked(type(record), {**dict(record), **changes, **stamps})
+    fields = dict(record)
+    revision = fields["revision"] if expected_revision is None else expected_revision
+    return checked(type(record), {**fields, **changes, "updated_at": now, "revision": revision})
 
 
 def absolute_folder(folder: object) -> object:

@@ -1,6 +1,6 @@
 """Phases in the store."""
 
-from sqlalchemy import Connection, func, select, true
+from sqlalchemy import Connection, func, select
 
 from task_manager.models import Phase
 from task_manager.store import tables
@@ -17,7 +17,7 @@ def insert(c: Connection, phase: Phase) -> Phase:
     Raises:
         InvalidInput: Its project has a phase of that name.
     """
-    _phases.check_name(c, phase, tables.phases.c.project_id == phase.project_id)
+    _phases.check_name(c, phase, project_id=phase.project_id)
     return _phases.insert(c, phase)
 
 
@@ -44,7 +44,7 @@ def find(c: Connection, id_or_name: str, project_id: str | None = None) -> Phase
         NotFound: There is none; near misses are named.
         InvalidInput: Phases of several projects have that name.
     """
-    return _phases.find(c, id_or_name, true() if project_id is None else tables.phases.c.project_id == project_id)
+    return _phases.find(c, id_or_name, project_id=project_id)
 
 
 def update(c: Connection, phase: Phase) -> Phase:
@@ -55,7 +55,7 @@ def update(c: Connection, phase: Phase) -> Phase:
         InvalidInput: Its project has another phase of its name.
         NotFound: It is not there.
     """
-    _phases.check_name(c, phase, tables.phases.c.project_id == phase.project_id)
+    _phases.check_name(c, phase, project_id=phase.project_id)
     return _phases.update(c, phase)
 
 

@@ -1,6 +1,6 @@
 """Projects in the store."""
 
-from sqlalchemy import Connection, true
+from sqlalchemy import Connection
 
 from task_manager.models import Project
 from task_manager.store import tables
@@ -17,7 +17,7 @@ def insert(c: Connection, project: Project) -> Project:
     Raises:
         InvalidInput: A project of that name exists.
     """
-    _projects.check_name(c, project, true())
+    _projects.check_name(c, project)
     return _projects.insert(c, project)
 
 
@@ -38,7 +38,7 @@ def find(c: Connection, id_or_name: str) -> Project:
     Raises:
         NotFound: There is none; near misses are named.
     """
-    return _projects.find(c, id_or_name, true())
+    return _projects.find(c, id_or_name)
 
 
 def lock(c: Connection, project_id: str, *, removal: bool = False) -> Project:
@@ -63,7 +63,7 @@ def update(c: Connection, project: Project) -> Project:
         InvalidInput: Another project has its name.
         NotFound: It is not there.
     """
-    _projects.check_name(c, project, true())
+    _projects.check_name(c, project)
     return _projects.update(c, project)
 
 

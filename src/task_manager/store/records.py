@@ -7,7 +7,6 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 from sqlalchemy import (
     Column,
-    ColumnElement,
     Connection,
     RowMapping,
     Select,
@@ -181,9 +180,9 @@ class IdentifiedTable(RecordTable[R]):
         """The error for an id that is not there, with near misses among the newest records."""
         return NotFound(self.kind, identifier, known=self._newest(c, "id"))
 
-    def _newest(self, c: Connection, column: str, where: ColumnElement[bool] | None = None) -> list[str]:
-        query = select(self.table.c[column]).order_by(self.table.c.id.desc()).limit(_NEAR_MISSES_AMONG)
-        return [str(value) for value in c.scalars(query if where is None else query.where(where))]
+    def _newest(self, c: Connection, column: str, **among: object) -> list[str]:
+        query = self.matching(**among).with_only_columns(self.table.c[column])
+        return [str(value) for value in c.scalars(query.order_by(self.table.c.id.desc()).limit(_NEAR_MISSES_AMONG))]
 
 
 class RevisedTable(IdentifiedTable[R]):
@@ -256,17 +255,17 @@ class NamedTable(RevisedTable[R]):
         super().__init__(kind, model, table, **order)
         self._name = name
 
-    def find(self, c: Connection, wanted: str, where: ColumnElement[bool]) -> R:
-        """The record of that id or name among those for which the condition holds.
+    def find(self, c: Connection, wanted: str, **among: object) -> R:
+        """The record of that id or name among those that have these values; None stands for any.
 
         Raises:
             NotFound: There is none; near misses are named.
             InvalidInput: Several have that name; their ids are named.
         """
         is_wanted = (self.table.c.id == wanted) | (self.table.c[self._name] == wanted)
-        ids = c.scalars(select(self.table.c.id).where(is_wanted, where)).all()
+        ids = c.scalars(self.matching(**among).with_only_columns(self.table.c.id).where(is_wanted)).all()
         if not ids:
-            known = self._newest(c, "id", where) + self._newest(c, self._name, where)
+            known = self._newest(c, "id", **among) + self._newest(c, self._name, **among)
             raise NotFound(self.kind, wanted, known=known)
         if len(ids) > 1 and wanted not in ids:
             raise InvalidInput(
@@ -276,8 +275,8 @@ class NamedTable(RevisedTable[R]):
             )
         return self.get(c, wanted if wanted in ids else ids[0])
 
-    def check_name(self, c: Connection, record: R, where: ColumnElement[bool]) -> None:
-        """Refuse a name that another record has, among those for which the condition holds.
+    def check_name(self, c: Connection, record: R, **among: object) -> None:
+        """Refuse a name that another record has, among those that have these values.
 
         Raises:
             InvalidInput: Another one has it.
@@ -285,7 +284,7 @@ class NamedTable(RevisedTable[R]):
         row = self.row(record)
         columns = self.table.c
         is_other = (columns[self._name] == row[self._name]) & (columns.id != row["id"])
-        other = c.scalar(select(columns.id).where(is_other, where))
+        other = c.scalar(self.matching(**among).with_only_columns(columns.id).where(is_other))
         if other is not None:
             raise InvalidInput(
                 f"There is a {self.kind} {row[self._name]!r} already: {other}.",

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, select, true
+from sqlalchemy import ColumnElement, Connection, RowMapping, select
 from sqlalchemy import delete as delete_from
 from sqlalchemy import insert as insert_into
 
@@ -75,7 +75,7 @@ def find(c: Connection, id_or_title: str, project_id: str | None = None) -> Task
         NotFound: There is none; near misses are named.
         InvalidInput: Several tasks have that title; their ids are named.
     """
-    return _tasks.find(c, id_or_title, true() if project_id is None else tables.tasks.c.project_id == project_id)
+    return _tasks.find(c, id_or_title, project_id=project_id)
 
 
 def lock(c: Connection, task_id: str, *, removal: bool = False) -> Task:
