@@ -155,6 +155,10 @@ def test_a_value_given_for_a_secret_is_never_repeated(data: object) -> None:
     assert "secrets" in caught.value.message
 
 
+def test_a_number_given_for_a_secret_is_never_repeated() -> None:
+    assert "41975314" not in str(only(definition({"secrets": {"TOKEN": 41975314}})))
+
+
 # --- references ---
 
 
