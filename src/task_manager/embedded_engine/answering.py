@@ -1,5 +1,6 @@
 """From the text of a query to the object that is sent back."""
 
+import functools
 import hashlib
 import inspect
 import logging
@@ -7,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from graphql import ExecutionResult, GraphQLError, GraphQLResolveInfo, execute, parse, validate
+from graphql import DocumentNode, ExecutionResult, GraphQLError, GraphQLResolveInfo, execute, parse, validate
 from graphql.language import parser as graphql_parser
 from graphql.validation import (
     FieldsOnCorrectTypeRule,
@@ -34,6 +35,9 @@ _RULES = (
 # A chain of SDK calls is as many levels deep; the parser's own limit is meant for strangers.
 _DEEPEST = 2000
 _INTROSPECTION = "__schema"
+# Reading a query takes longer than answering it from the store, and programs ask the same again.
+_DOCUMENTS_KEPT = 64
+_LONGEST_KEPT = 16_384
 _LOAD_PREFIX, _LOAD_SUFFIX = "load", "FromID"
 _logger = logging.getLogger("task_manager.embedded_engine")
 
@@ -64,6 +68,7 @@ class Answerer:
         self._session = session
         self._schema = build_schema()
         self._schema_digest = schema_digest()
+        self._known = functools.lru_cache(_DOCUMENTS_KEPT)(self._checked)
 
     async def answer(self, request: Request) -> dict[str, Any]:
         """Return the answer: `data`, or `data` null and the first error."""
@@ -75,11 +80,9 @@ class Answerer:
 
     async def _answer(self, request: Request) -> dict[str, Any]:
         try:
-            document = parse(request.query)
+            document = (self._known if len(request.query) <= _LONGEST_KEPT else self._checked)(request.query)
         except GraphQLError as error:
             return _failed(error.message)
-        if errors := validate(self._schema, document, _RULES):
-            return _failed(errors[0].message)
         result = execute(
             self._schema,
             document,
@@ -90,6 +93,17 @@ class Answerer:
         )
         finished = await result if inspect.isawaitable(result) else result
         return self._formatted(finished)
+
+    def _checked(self, query: str) -> DocumentNode:
+        """Return a query's document.
+
+        Raises:
+            GraphQLError: It is not a query of this schema.
+        """
+        document = parse(query)
+        if errors := validate(self._schema, document, _RULES):
+            raise errors[0]
+        return document
 
     @staticmethod
     def _formatted(result: ExecutionResult) -> dict[str, Any]:
