@@ -7,8 +7,10 @@ it may be left, the next session must find a sound store, and every result must 
 
 import asyncio
 import json
+import os
 import random
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
@@ -99,7 +101,10 @@ class Chaos:
             namespaces = await (
                 self._killed_early() if self.randomness.random() < _EARLY_SHARE else self._killed(pipelines)
             )
-        await until(lambda: not leftovers(self.state.name, namespaces), seconds=GONE_WITHIN_SECONDS)
+        killed = ticks_now()
+        with suppress(AssertionError):
+            await until(lambda: not leftovers(self.state.name, namespaces, killed), seconds=GONE_WITHIN_SECONDS)
+        assert leftovers(self.state.name, namespaces, killed) == []
         assert mounts_below(self.state) == []
         if pruned:
             self._completed.clear()
@@ -155,22 +160,44 @@ class Chaos:
             self._completed.update(drawn)
 
 
-def leftovers(marker: str, namespaces: set[tuple[str, int]]) -> list[str]:
-    """Returns the processes that have a marker on their command lines, or are in one of the namespaces."""
-    found = []
+def leftovers(marker: str, namespaces: set[tuple[str, int]], killed: int) -> list[str]:
+    """Returns the processes that have a marker on their command lines, or are in one of the namespaces.
+
+    Namespaces' numbers are used again at once, so only processes that are older than the kill count by these.
+
+    Args:
+        marker: A word.
+        namespaces: Kinds and numbers.
+        killed: When the session was killed, in clock ticks since boot.
+    """
+    return [
+        f"{process.name}: {words!r}"
+        for process, words, started in _processes()
+        if marker.encode() in words or (started <= killed and namespaces & _namespaces(process))
+    ]
+
+
+def ticks_now() -> int:
+    """Returns the time in clock ticks since boot, as processes' start times are given."""
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
+
+
+def _processes() -> Iterator[tuple[Path, bytes, int]]:
+    """Yields every process: its folder, its command line, and when it started in clock ticks since boot."""
     for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if marker.encode() in (process / "cmdline").read_bytes() or namespaces & _namespaces(process):
-                found.append(process.name)
-    return found
+        with suppress(OSError, IndexError):
+            # proc_pid_stat(5): the name, field 2, stands in parentheses and may hold anything; the start is field 22.
+            after_name = (process / "stat").read_text().rpartition(")")[2].split()
+            yield process, (process / "cmdline").read_bytes(), int(after_name[19])
 
 
 def namespaces_of(marker: str) -> set[tuple[str, int]]:
     """Returns the namespaces, but this process's own, of processes that have a marker on their command lines."""
     own = _namespaces(Path("/proc/self"))
     found: set[tuple[str, int]] = set()
-    for process in leftovers(marker, set()):
-        found |= _namespaces(Path("/proc") / process) - own
+    for process, words, _ in _processes():
+        if marker.encode() in words:
+            found |= _namespaces(process) - own
     return found
 
 

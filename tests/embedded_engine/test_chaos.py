@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.embedded_engine.chaos import Chaos, leftovers, mounts_below, namespaces_of
+from task_manager.embedded_engine.sandbox.init import is_abandoned
+from tests.embedded_engine.chaos import Chaos, leftovers, mounts_below, namespaces_of, ticks_now
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "4"))
 SEED = int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randrange(1 << 32))
@@ -35,10 +36,20 @@ def test_a_process_left_over_is_noticed_by_its_words_and_by_its_namespaces() -> 
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout
         process.stdout.readline()
-        assert str(process.pid) in leftovers(marker, set())
-        assert str(process.pid) in leftovers(uuid.uuid4().hex, namespaces_of(marker))
+        other, namespaces = uuid.uuid4().hex, namespaces_of(marker)
+        assert len(leftovers(marker, set(), 0)) == 1
+        assert len(leftovers(other, namespaces, ticks_now())) == 1
+        assert leftovers(other, namespaces, 0) == []
         process.communicate(b"\n")
-    assert leftovers(marker, set()) == []
+    assert leftovers(marker, set(), 0) == []
+
+
+def test_a_sandbox_knows_that_its_session_died_before_it_could_be_told() -> None:
+    reading, writing = os.pipe()
+    assert not is_abandoned(writing)
+    os.close(reading)
+    assert is_abandoned(writing)
+    os.close(writing)
 
 
 def test_a_mount_left_over_is_noticed() -> None:

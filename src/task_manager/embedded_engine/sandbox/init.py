@@ -61,8 +61,23 @@ def run(spec: SandboxSpec, standard: tuple[int, int, int], report: int, network:
         os._exit(code)
 
 
+def is_abandoned(report: int) -> bool:
+    """Return whether the session that would read a pipe is gone already.
+
+    A parent that died before PR_SET_PDEATHSIG was set is never told of, prctl(2).
+
+    Args:
+        report: The pipe's writing end.
+    """
+    watched = select.poll()
+    watched.register(report, 0)
+    return bool(watched.poll(0))
+
+
 def _run(spec: SandboxSpec, standard: tuple[int, int, int], report: int, network: int) -> int:
     kernel.die_with_parent()
+    if is_abandoned(report):
+        return 1
     kernel.hide_from_tracing()
     os.setsid()
     os.umask(0o022)
