@@ -19,7 +19,7 @@ from tests.embedded_engine.engine import EngineProcess
 from tests.environment import oci
 from tests.environment.registry import ACCOUNT, Registry, running_registry
 
-REACHED_WITHIN_SECONDS = 3
+REACHED_WITHIN_SECONDS = 10
 
 
 def write_image(folder: Path, *layers: Callable[[tarfile.TarFile], None], zstd: bool = False) -> Path:
