@@ -433,6 +433,13 @@ def test_what_is_no_wheel_is_told(name: str, content: bytes, found: str, tmp_pat
     assert found in refused(parse_wheels, written(tmp_path, name, content)).message
 
 
+def test_a_wheel_with_damaged_compression_is_told(tmp_path: Path) -> None:
+    content = bytearray(wheel(**{"a.dist-info__METADATA": "Name: a\nVersion: 1\n"}))
+    begin = content.index(b"METADATA") + len(b"METADATA")
+    content[begin] = 0xFF  # a block of a type that the deflate format does not have
+    assert "no readable zip" in refused(parse_wheels, written(tmp_path, "a-1-py3-none-any.whl", bytes(content))).message
+
+
 def test_a_folder_without_wheel_is_told_with_what_it_has(tmp_path: Path) -> None:
     assert refused(parse_wheels, tmp_path).details["found"] == "an empty folder"
     for name in "edcba":

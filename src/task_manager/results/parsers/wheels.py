@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import zipfile
+import zlib
 from email.message import Message
 from email.parser import BytesParser
 from pathlib import Path
@@ -13,6 +14,8 @@ from task_manager.errors import OutputInvalid
 from task_manager.results.packages import BuiltPackage
 from task_manager.results.parsers.files import Parsed, invalid, open_report, storable_text
 
+# What the standard library raises for an archive that is none, is cut off, or holds damaged or foreign compression.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError, ValueError, OSError)
 _EXPECTED = "a wheel"
 _MAXIMUM_BYTES = 1024 * 1024 * 1024
 _MAXIMUM_METADATA = 1024 * 1024
@@ -70,7 +73,7 @@ def _parse_wheel(path: Path, name: str, artifact: str) -> BuiltPackage:
         try:
             with zipfile.ZipFile(file) as archive:
                 metadata = _metadata(archive, name)
-        except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, ValueError, OSError) as error:
+        except _DAMAGED as error:
             raise invalid(name, expected=_EXPECTED, found=f"no readable zip archive ({error})") from error
     if not metadata["Name"] or not metadata["Version"]:
         raise invalid(name, expected="metadata with name and version", found="metadata without them")
