@@ -331,17 +331,16 @@ def test_sealing_stops_when_there_is_no_time(open_store: OpenStore) -> None:
 
 
 def test_leases_are_shared_by_holders_and_exclude_those_who_take(tmp_path: Path) -> None:
-    one, two, taker = (Leases(tmp_path / "leases") for _ in range(3))
+    one, two, taker = (Leases(tmp_path) for _ in range(3))
     one.hold(["a"])
     two.hold(["a"])
     assert not taker.take("a")
-    one.close()
+    one.release_all()
     assert not taker.take("a")
     two.release_all()
     assert taker.take("a")
     assert taker.take("b")
-    taker.close()
-    two.close()
+    taker.release_all()
 
 
 @given(st.integers(0, 1 << 50))

@@ -106,7 +106,7 @@ class Removal:
             ordered: Candidates, each before what it builds on.
             wanted: Asked for each, after those before it have been dealt with, whether it is to go.
         """
-        leases = Leases(self._store.root / "leases")
+        leases = Leases(self._store.root / "in-use")
         try:
             taken: list[Item] = []
             for item in ordered:
@@ -117,7 +117,7 @@ class Removal:
                     taken = []
             self._finish(leases, taken)
         finally:
-            leases.close()
+            leases.release_all()
 
     def _take(self, leases: Leases, item: Item) -> bool:
         if item.key not in self._protected and leases.take(item.key):

@@ -4,7 +4,7 @@
     entries/ab/abcd…/           one result: record.json, its layers 0/, 1/ …, captured output; complete or absent;
                                 later its seal.json; the record's time of change is when it was last asked for
     answers/KEY                 answers that are the same for every session
-    leases                      what running sessions use is locked in it
+    in-use/                     what running sessions use is locked in its files
     synced/BOOT                 up to which moment of that boot everything is on the device
     caches/KEY/                 cache volumes
     empty/0, empty/1            what overlays of nothing are made of
@@ -147,7 +147,7 @@ class LayerStore:
             self.flush()
         self._janitor.shutdown()
         if self._leases is not None:
-            self._leases.close()
+            self._leases.release_all()
         remove_tree(self._session)
         with suppress(OSError):
             self._lock_path(self._session).unlink()
@@ -310,14 +310,25 @@ class LayerStore:
             self._leases.hold(keys)
 
     def _prepare(self) -> None:
-        for name in ("entries", "synced", "caches", "tmp", "empty/0", "empty/1", "stub", "points/root", "points/part"):
+        for name in (
+            "entries",
+            "synced",
+            "caches",
+            "in-use",
+            "tmp",
+            "empty/0",
+            "empty/1",
+            "stub",
+            "points/root",
+            "points/part",
+        ):
             (self.root / name).mkdir(mode=0o755, parents=True, exist_ok=True)
         self.root.chmod(0o700)
         for name in _STUB_FOLDERS:
             (self.root / "stub" / name).mkdir(mode=0o755, exist_ok=True)
         for name in _STUB_FILES:
             (self.root / "stub" / name).touch(mode=0o644)
-        self._leases = Leases(self.root / "leases")
+        self._leases = Leases(self.root / "in-use")
         self._take_place()
 
     def _take_place(self) -> None:

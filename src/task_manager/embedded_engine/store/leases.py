@@ -1,8 +1,9 @@
 """Leases: what a session uses is not taken away from it.
 
-A lease is a shared lock on one byte of a file, its place given by the key, on an open file description: fcntl(2), "Open
-file description locks". It needs no space, holds for as long as the session's process lives, and is gone with it
-however it ends. Who wants to remove something needs that byte's exclusive lock.
+A lease is a shared lock on one byte of a file, file and place given by the key, on an open file description: fcntl(2),
+"Open file description locks". It needs no space, holds for as long as the session's process lives, and is gone with it
+however it ends. Who wants to remove something needs that byte's exclusive lock. The kernel looks through all locks of a
+file for each new one, so there are several files.
 """
 
 import fcntl
@@ -14,18 +15,20 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
-_PLACES = 1 << 62
+_PLACES = 1 << 56
+_FILES = 32
 
 
 class Leases:
     """One holder's locks; other instances are other holders, in this process too.
 
     Args:
-        path: The file; made where it is missing.
+        folder: Where the files are; they are made where they are missing.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files: dict[int, int] = {}
         self._held: set[str] = set()
         self._lock = threading.Lock()
 
@@ -50,17 +53,21 @@ class Leases:
 
     def release_all(self) -> None:
         """Give up everything."""
-        self._lock_range(fcntl.F_OFD_SETLK, fcntl.F_UNLCK, 0, 0)
         with self._lock:
+            for descriptor in self._files.values():
+                os.close(descriptor)
+            self._files.clear()
             self._held.clear()
 
-    def close(self) -> None:
-        """Give up everything and close the file."""
-        os.close(self._descriptor)
-
     def _request(self, command: int, kind: int, key: str) -> None:
-        place = int.from_bytes(sha256(key.encode()).digest()[:8]) % _PLACES
-        self._lock_range(command, kind, place, 1)
+        digest = sha256(key.encode()).digest()
+        place = int.from_bytes(digest[1:9]) % _PLACES
+        lock = struct.pack("hhqqixxxx", kind, os.SEEK_SET, place, 1, 0)
+        fcntl.fcntl(self._file(digest[0] % _FILES), command, lock)
 
-    def _lock_range(self, command: int, kind: int, start: int, length: int) -> None:
-        fcntl.fcntl(self._descriptor, command, struct.pack("hhqqixxxx", kind, os.SEEK_SET, start, length, 0))
+    def _file(self, number: int) -> int:
+        with self._lock:
+            if number not in self._files:
+                path = self._folder / str(number)
+                self._files[number] = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            return self._files[number]

@@ -122,11 +122,11 @@ class _Checker:
         self.damaged: list[Damage] = []
         self.broken_answers: list[Path] = []
         self._store = store
-        self._leases = Leases(store.root / "leases")
+        self._leases = Leases(store.root / "in-use")
 
     def close(self) -> None:
         """Give up what it kept."""
-        self._leases.close()
+        self._leases.release_all()
 
     def check(self, item: Item) -> None:
         """Check one result, kept from removal meanwhile."""
