@@ -61,6 +61,8 @@ _PR_CAP_AMBIENT_CLEAR_ALL = 4
 _CAPABILITY_VERSION_3 = 0x2008_0522
 
 _SIGNAL_SET_BYTES = 8
+_SIGNAL_ACTION_BYTES = 32
+_LAST_SIGNAL = 64
 _SYS_OPEN_TREE = 428
 _SYS_MOVE_MOUNT = 429
 _SYS_FSOPEN = 430
@@ -70,9 +72,9 @@ _SYS_CLONE3 = 435
 _SYS_OPENAT2 = 437
 _SYS_MOUNT_SETATTR = 442
 _ARCHITECTURES = {
-    "x86_64": {"pivot_root": 155, "capset": 126, "rt_sigprocmask": 14},
-    "aarch64": {"pivot_root": 41, "capset": 91, "rt_sigprocmask": 135},
-    "riscv64": {"pivot_root": 41, "capset": 91, "rt_sigprocmask": 135},
+    "x86_64": {"pivot_root": 155, "capset": 126, "rt_sigprocmask": 14, "rt_sigaction": 13},
+    "aarch64": {"pivot_root": 41, "capset": 91, "rt_sigprocmask": 135, "rt_sigaction": 134},
+    "riscv64": {"pivot_root": 41, "capset": 91, "rt_sigprocmask": 135, "rt_sigaction": 134},
 }
 
 _libc = ctypes.PyDLL(None, use_errno=True)
@@ -232,6 +234,22 @@ def open_in_root(root: int, path: str, flags: int, mode: int = 0) -> int:
             # openat2(2): `..` raced with a rename somewhere in the system; trying again is the documented answer.
             if error.errno != errno.EAGAIN:
                 raise OSError(error.errno, error.strerror, path) from None
+
+
+def forget_inherited_signals() -> None:
+    """Give every signal its default effect, also those that the C library keeps to itself and `signal` does not touch.
+
+    Whoever started this process may have ignored some, which signal(7) hands down to every program it starts. Those
+    that the interpreter itself ignores stay so.
+
+    Raises:
+        OSError: The kernel refused.
+    """
+    default = bytes(_SIGNAL_ACTION_BYTES)
+    for number in range(1, _LAST_SIGNAL + 1):
+        if number not in (signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ):
+            size = ctypes.c_size_t(_SIGNAL_SET_BYTES)
+            _call(_number("rt_sigaction"), ctypes.c_int(number), default, None, size)
 
 
 def unblock_signals() -> None:

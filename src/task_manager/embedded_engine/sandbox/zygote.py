@@ -126,6 +126,7 @@ class _Launcher:
 def _serve(connection: socket.socket) -> NoReturn:
     try:
         kernel.die_with_parent()
+        kernel.forget_inherited_signals()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         os.chdir("/")
