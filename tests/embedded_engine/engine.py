@@ -29,20 +29,14 @@ def run_command(*arguments: str, environment: Mapping[str, str] | None = None) -
     )
 
 
-class EngineProcess:
-    """A running `task-manager-engine session`."""
+class SessionProcess:
+    """A running `session` command, which announces where the Dagger API answers."""
 
-    def __init__(
-        self,
-        state_dir: Path,
-        *arguments: str,
-        environment: Mapping[str, str] | None = None,
-        prefix: Sequence[str] = (),
-    ) -> None:
-        self.log_path = state_dir.with_name(state_dir.name + ".log")
+    def __init__(self, command: Sequence[str], log_path: Path, *, environment: Mapping[str, str] | None = None) -> None:
+        self.log_path = log_path
         with self.log_path.open("a") as log:
             self.process = subprocess.Popen(
-                [*prefix, *COMMAND, "session", "--state-dir", str(state_dir), *arguments],
+                command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -103,3 +97,17 @@ class EngineProcess:
     def sdk_environment(self) -> dict[str, str]:
         """Returns the variables by which SDK programs find this session."""
         return {**os.environ, "DAGGER_SESSION_PORT": str(self.port), "DAGGER_SESSION_TOKEN": self.token}
+
+
+class EngineProcess(SessionProcess):
+    """A running `task-manager-engine session`."""
+
+    def __init__(
+        self,
+        state_dir: Path,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
+    ) -> None:
+        command = [*prefix, *COMMAND, "session", "--state-dir", str(state_dir), *arguments]
+        super().__init__(command, state_dir.with_name(state_dir.name + ".log"), environment=environment)
