@@ -21,6 +21,13 @@ def test_the_session_ends_well_when_its_input_ends(tmp_path: Path) -> None:
     assert session.close() == 0
 
 
+def test_a_session_without_trouble_writes_nothing_to_standard_error(tmp_path: Path) -> None:
+    session = EngineProcess(tmp_path / "state")
+    assert session.post("{version}") == {"data": {"version": "v0.21.8"}}
+    session.close()
+    assert session.log() == ""
+
+
 def test_the_session_ends_well_without_any_input(tmp_path: Path) -> None:
     done = subprocess.run(
         [*COMMAND, "session", "--state-dir", str(tmp_path / "state")],

@@ -32,7 +32,9 @@ def serve(config: EngineConfig, workdir: str | None) -> int:
         StorageError: The state folder cannot be used.
     """
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    # Programs of SDKs show what the session writes here: not each request, nor that the server started and ended.
+    for library in ("httpx", "uvicorn"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     folder = Path(workdir or Path.cwd()).absolute()
     require_usable(config.state_dir)
     # Before anything that starts a thread, and before the heavy imports that sandboxes would inherit.
