@@ -15,9 +15,10 @@ from dagger._exceptions import QueryErrorValue
 
 from task_manager.communication import ContainerRecord, ContainerRegistry, ContainerState, DaggerCommunicationManager
 from task_manager.communication.process import SessionProcess
-from task_manager.communication.sessions import EngineKind, choose_engine
+from task_manager.communication.sessions import EngineKind, choose_engine, write_engine_configuration
 from task_manager.communication.translation import engine_errors, translated
 from task_manager.config import Settings
+from task_manager.embedded_engine.config import EngineConfig, load_config
 from task_manager.errors import (
     EngineCircuitOpen,
     EngineError,
@@ -118,6 +119,32 @@ async def test_a_wish_for_dagger_without_its_program_is_refused(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InvalidConfiguration, match="dagger command line"):
         await choose_engine(settings(tmp_path, **wish), {})
+
+
+def test_the_embedded_engine_gets_what_the_settings_say_of_it(tmp_path: Path) -> None:
+    chosen = settings(
+        tmp_path,
+        registries={"mirrors": {"docker.io": ["http://127.0.0.1:5000"]}, "insecure": ["registry.local:5000"]},
+        engine_cache={"max_bytes": "5GiB", "max_age": "30d"},
+        parallelism=3,
+        connect_timeout=1.5,
+    )
+    assert load_config(str(write_engine_configuration(chosen)), "/state", {}) == EngineConfig(
+        Path("/state"),
+        mirrors={"docker.io": ("http://127.0.0.1:5000",)},
+        insecure=frozenset({"registry.local:5000"}),
+        parallelism=3,
+        connect_timeout=1.5,
+        max_bytes=5 << 30,
+        max_age=30 * 86400.0,
+    )
+
+
+@pytest.mark.parametrize("cache", [{}, {"max_bytes": "none"}])
+def test_without_words_of_its_own_the_cache_has_the_engines_limits(tmp_path: Path, cache: dict[str, object]) -> None:
+    config = load_config(str(write_engine_configuration(settings(tmp_path, engine_cache=cache))), "/state", {})
+    default = EngineConfig(Path("/state"))
+    assert (config.max_bytes, config.max_age) == (None if cache else default.max_bytes, default.max_age)
 
 
 def query_error(message: str, **extensions: Any) -> dagger.QueryError:

@@ -128,6 +128,15 @@ def test_an_empty_environment_variable_means_not_set(tmp_path: Path) -> None:
     assert load(tmp_path, environ={"TASK_MANAGER_ENGINE": ""})[1]["engine"] == "default"
 
 
+def test_the_engines_cache_may_have_limits_or_none(tmp_path: Path) -> None:
+    (tmp_path / "engine.yaml").write_text("engine_cache: {max_bytes: 5 GiB, max_age: 4w}\n")
+    limited, _ = load(tmp_path, {"dagger_config_path": "engine.yaml"})
+    assert (limited.engine_cache.max_bytes, limited.engine_cache.max_age) == (5 * 1024**3, "4w")
+    unlimited = {"TASK_MANAGER_ENGINE_CACHE_MAX_BYTES": "none", "TASK_MANAGER_ENGINE_CACHE_MAX_AGE": "none"}
+    free, _ = load(tmp_path, {"dagger_config_path": "engine.yaml"}, unlimited)
+    assert (free.engine_cache.max_bytes, free.engine_cache.max_age) == (None, None)
+
+
 BAD_VALUES: list[tuple[str, object, str]] = [
     ("engine", "docker", "one of auto, dagger, embedded"),
     ("images", "", "one of auto, pull, host"),
@@ -138,6 +147,11 @@ BAD_VALUES: list[tuple[str, object, str]] = [
     ("default_run_timeout", "nan", "a finite number"),
     ("limits.output_bytes", "big", "byte"),
     ("limits.output_bytes", 0, "more than 0"),
+    ("engine_cache.max_bytes", 0, "more than 0"),
+    ("engine_cache.max_bytes", "unlimited", "byte"),
+    ("engine_cache.max_age", "30", "an age such as 90s, 12h, 30d or 4w, or none"),
+    ("engine_cache.max_age", "0d", "an age such as"),
+    ("engine_cache.max_age", 30, "an age such as"),
     ("environment", {"not a name": "x"}, "a text of the form ^"),
     ("environment", {"A": ["x"]}, "text"),
     ("environment", "A=1", "a mapping"),

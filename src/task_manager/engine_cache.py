@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from task_manager.communication.sessions import embedded_command, engine_folder
+from task_manager.communication.sessions import embedded_command, engine_folder, write_engine_configuration
 from task_manager.config import Settings
 from task_manager.errors import EngineUnavailable, InvalidInput
 
@@ -118,7 +118,7 @@ async def cache_statistics(settings: Settings) -> CacheStatistics:
 
 
 async def prune_cache(settings: Settings, *, max_bytes: str | None, max_age: str | None, dry_run: bool) -> Pruned:
-    """Remove the least recently used until the limits hold; without any, the engine's own.
+    """Remove the least recently used until the limits hold; without any, those of the settings.
 
     Args:
         settings: Whose store.
@@ -132,6 +132,7 @@ async def prune_cache(settings: Settings, *, max_bytes: str | None, max_age: str
     """
     limits = [f"--max-bytes={max_bytes}"] if max_bytes is not None else []
     limits += [f"--max-age={max_age}"] if max_age is not None else []
+    limits = limits or [f"--config={await asyncio.to_thread(write_engine_configuration, settings)}"]
     return Pruned.model_validate(await _ask(settings, "prune", *limits, *(["--dry-run"] if dry_run else [])))
 
 

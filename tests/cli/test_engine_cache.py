@@ -38,6 +38,13 @@ def test_what_is_stored_is_shown_and_pruned(cli: Cli) -> None:
     assert cli("engine", "cache", "stats", "--json").data["entries"] == 0
 
 
+@pytest.mark.usefixtures("stored")
+def test_without_limits_those_of_the_settings_count(cli: Cli) -> None:
+    limits = {"TASK_MANAGER_ENGINE_CACHE_MAX_BYTES": "1kB", "TASK_MANAGER_ENGINE_CACHE_MAX_AGE": "30d"}
+    done = cli("engine", "cache", "prune", "--json", env=limits).data
+    assert (done["removed"], done["max_bytes"], done["max_age"]) == (1, 1000, 30 * 86400)
+
+
 def test_damage_ends_with_1_and_can_be_repaired(cli: Cli, stored: Path) -> None:
     assert "Nothing is damaged" in cli("engine", "cache", "verify").stdout
     stored.write_bytes(b"y" * SIZE)

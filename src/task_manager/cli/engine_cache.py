@@ -46,7 +46,8 @@ async def stats(session: Session) -> None:
 async def prune(session: Session, max_bytes: MaxBytes = None, max_age: MaxAge = None, dry_run: DryRun = False) -> None:
     """Remove results and cache volumes, least recently used first, until the limits hold.
 
-    What a running session uses stays. Without limits the engine's own count: 20 GiB, any age.
+    What a running session uses stays. Without limits, those of the settings count: engine_cache.max_bytes and
+    engine_cache.max_age.
     """
     from task_manager.engine_cache import prune_cache
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -24,6 +25,7 @@ RUNNER_SCHEMES = (
 DATABASE_SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg")
 
 _WEEK = 7 * 24 * 3600
+_AGE = re.compile(r"[0-9]*[1-9][0-9]*(s|min|h|d|w)")
 
 
 class EngineChoice(StrEnum):
@@ -80,11 +82,24 @@ def _existing_folder(value: Path) -> Path:
     return value
 
 
+def _without_limit(value: object) -> object:
+    return None if value == "none" else value
+
+
+def _age(value: object) -> str:
+    if not isinstance(value, str) or not _AGE.fullmatch(value):
+        raise ValueError("an age such as 90s, 12h, 30d or 4w, or none")
+    return value
+
+
 Folder = Annotated[Path, AfterValidator(_existing_folder)]
 Seconds = Annotated[float, Field(gt=0, le=_WEEK)]
 RegistryHost = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.\-]*[A-Za-z0-9])?(:[0-9]{1,5})?$")]
 MirrorAddress = Annotated[str, AfterValidator(_one_of_schemes(("http", "https")))]
 Separated = BeforeValidator(_separated)
+Unlimited = BeforeValidator(_without_limit)
+Size = Annotated[ByteSize, Field(gt=0)]
+Age = Annotated[str, BeforeValidator(_age)]
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 VariableValue = Annotated[str, Field(coerce_numbers_to_str=True)]
 
@@ -113,6 +128,19 @@ class Limits(_Frozen):
     artifact_bytes: ByteSize = Field(ByteSize(4 * 1024**3), gt=0, description="The largest artifact.")
 
 
+class EngineCache(_Frozen):
+    """How much the embedded engine keeps of what it has run, for the next time."""
+
+    max_bytes: Annotated[Size | None, Unlimited] = Field(
+        ByteSize(20 * 1024**3),
+        description="What results and cache volumes may take of the disk; beyond it the least recently used go. "
+        "`none`: no limit.",
+    )
+    max_age: Annotated[Age | None, Unlimited] = Field(
+        None, description="How long results and cache volumes stay unused, such as 30d; `none`: no limit."
+    )
+
+
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -137,6 +165,7 @@ class Settings(_Frozen):
     )
     images: ImagePolicy = Field(ImagePolicy.AUTO, description="What steps run on.")
     registries: Registries = Registries()
+    engine_cache: EngineCache = EngineCache()
     parallelism: int = Field(default_factory=_cores, ge=1, le=1024, description="Steps at once.")
     run_parallelism: int = Field(default_factory=_runs_at_once, ge=1, le=1024, description="Runs at once.")
     default_step_timeout: Seconds = Field(3600.0, description="Seconds, for steps that state none.")
@@ -158,6 +187,7 @@ ENGINE_FILE_SETTINGS = frozenset(
         "runner_host",
         "images",
         "registries",
+        "engine_cache",
         "parallelism",
         "run_parallelism",
         "limits",
@@ -170,7 +200,11 @@ ENGINE_FILE_SETTINGS = frozenset(
 """What the file of `dagger_config_path` may set."""
 
 PATHS = frozenset({"data_dir", "templates_dir", "pipelines_dir", "dagger_config_path"})
-GROUPS: Mapping[str, type[BaseModel]] = {"registries": Registries, "limits": Limits}
+GROUPS: Mapping[str, type[BaseModel]] = {
+    "registries": Registries,
+    "engine_cache": EngineCache,
+    "limits": Limits,
+}
 
 
 def setting_names() -> tuple[str, ...]:
