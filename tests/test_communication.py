@@ -26,6 +26,7 @@ from task_manager.errors import (
     EngineUnavailable,
     ImageUnavailable,
     InvalidConfiguration,
+    InvalidInput,
     RegistryUnreachable,
     StepFailed,
     StoreFull,
@@ -225,3 +226,8 @@ async def test_the_breaker_opens_after_repeated_failures_to_start_and_says_so(
     assert await manager.breaker_state() == "opened"
     with pytest.raises(EngineCircuitOpen, match="held back"):
         await manager.initialize()
+
+
+def test_without_a_store_nothing_can_be_followed(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="no store"):
+        DaggerCommunicationManager(settings(tmp_path)).subscribe()

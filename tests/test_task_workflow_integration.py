@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,19 @@ async def test_a_task_runs_to_a_stored_result(tmp_path: Path) -> None:
         assert [step.status for step in state.latest.steps] == [StepStatus.SUCCEEDED]
         assert state.latest.result is not None
         assert state.latest.result["status"] == "succeeded"
+
+
+async def test_who_subscribes_to_a_run_gets_its_events_as_they_happen(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        run = await s.integration.execute_task_workflow((await s.task("Work")).id)
+        seen: list[WorkflowStatus | None] = []
+        async with asyncio.timeout(20), aclosing(s.integration.communication.subscribe(run_id=run.id)) as events_of_run:
+            async for event in events_of_run:
+                seen.append(event.status)
+                if event.status is not None and event.status.is_terminal:
+                    break
+        assert [status for status in seen if status][:2] == [WorkflowStatus.CREATED, WorkflowStatus.QUEUED]
+        assert seen[-1] is WorkflowStatus.SUCCEEDED
 
 
 async def test_each_run_leaves_its_whole_history_in_the_event_log(tmp_path: Path) -> None:

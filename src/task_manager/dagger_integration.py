@@ -107,6 +107,7 @@ class TaskWorkflowIntegration:
             store = self._given_store
             if store is None:
                 store = await asyncio.to_thread(Store.open, settings.data_dir, settings.database_url)
+            self.communication.feed = store.feed
             executor = RunExecutor(store, self.communication, settings, clock=self._clock)
             scheduler = LocalScheduler(store, executor, limit=settings.run_parallelism, clock=self._clock)
             maker = WorkflowMaker(store, PipelineConverter(self.templates, cache=PipelineCache()), self._clock)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from purgatory import AsyncCircuitBreakerFactory
 from purgatory.domain.model import OpenedState
@@ -13,8 +14,12 @@ from task_manager.communication.containers import ContainerRegistry
 from task_manager.communication.sessions import EngineSession, choose_engine, open_session
 from task_manager.communication.translation import engine_errors
 from task_manager.config import Settings
-from task_manager.errors import EngineCircuitOpen, EngineLost, EngineUnavailable
+from task_manager.errors import EngineCircuitOpen, EngineLost, EngineUnavailable, InvalidInput
 from task_manager.structured_log import get_logger
+
+if TYPE_CHECKING:
+    from task_manager.models import Event
+    from task_manager.store import EventFeed
 
 log = get_logger(__name__)
 
@@ -35,16 +40,23 @@ class DaggerCommunicationManager:
     """
 
     def __init__(
-        self, settings: Settings, *, failures_to_open: int = FAILURES_TO_OPEN, seconds_open: float = SECONDS_OPEN
+        self,
+        settings: Settings,
+        *,
+        feed: EventFeed | None = None,
+        failures_to_open: int = FAILURES_TO_OPEN,
+        seconds_open: float = SECONDS_OPEN,
     ) -> None:
         """Take the settings; nothing is started.
 
         Args:
             settings: Which engine to use, and how.
+            feed: The event log that `subscribe` follows, `Store.feed`; an integration that opens a store sets it.
             failures_to_open: Connection failures in a row after which calls are held back.
             seconds_open: How long they are held back before one is tried.
         """
         self.settings = settings
+        self.feed = feed
         self.containers = ContainerRegistry()
         self._breakers = AsyncCircuitBreakerFactory(
             default_threshold=failures_to_open,
@@ -97,6 +109,29 @@ class DaggerCommunicationManager:
             if session is not None:
                 await self._forget(session)
             raise
+
+    def subscribe(
+        self, *, run_id: str | None = None, project_id: str | None = None, after: int = 0
+    ) -> AsyncGenerator[Event]:
+        """What happens to a run, to the runs of a project, or to all, whichever process executes them.
+
+        The events are read from the log, so a subscriber misses nothing, wherever it begins, and gets none twice. It
+        goes on until it is closed; `contextlib.aclosing` does so at once when a loop over it is left.
+
+        Args:
+            run_id: Of this run alone.
+            project_id: Of this project alone.
+            after: The last sequence number that the subscriber has; 0 for the log's beginning.
+
+        Raises:
+            InvalidInput: There is no log to follow yet.
+        """
+        if self.feed is None:
+            raise InvalidInput(
+                "There is no store whose events could be followed.",
+                remedy="Open an integration with this manager first, or make it with feed=store.feed.",
+            )
+        return self.feed.subscribe(after=after, run_id=run_id, project_id=project_id)
 
     async def breaker_state(self) -> str:
         """`closed` (calls pass), `opened` (calls are held back) or `half-opened` (one is tried)."""

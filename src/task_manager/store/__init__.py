@@ -11,11 +11,13 @@ from sqlalchemy import Connection
 
 from task_manager.store import artifacts, events, phases, projects, results, runs, steps, tasks, workflows
 from task_manager.store.database import read_only
+from task_manager.store.feed import EventFeed
 from task_manager.store.paging import Page
 from task_manager.store.store import Store
 
 __all__ = [
     "Connection",
+    "EventFeed",
     "Page",
     "Store",
     "artifacts",

@@ -4,7 +4,8 @@ A reader that has seen everything up to a sequence number asks for what comes af
 visible behind one with a higher number. SQLite has one writer at a time: numbers are given in the order of commits.
 PostgreSQL gives numbers when rows are inserted, and transactions commit in any order; so whoever appends takes a lock
 first and keeps it until the transaction ends, which makes the order of numbers the order of commits there too. It is
-taken as late as possible, since transactions that append wait for each other from there to their commit.
+taken as late as possible, since transactions that append wait for each other from there to their commit. With it the
+transaction says that its commit shall be told to those who listen.
 """
 
 from typing import Final
@@ -16,10 +17,12 @@ from task_manager.store import tables
 from task_manager.store.database import read_only
 from task_manager.store.paging import check_limit
 from task_manager.store.records import RecordTable
+from task_manager.store.signals import CHANNEL
 
 _APPEND_LOCK: Final = 0x7461736B_0002
 """The key of PostgreSQL's advisory lock."""
 
+_lock_and_tell = select(func.pg_advisory_xact_lock(_APPEND_LOCK), func.pg_notify(CHANNEL, ""))
 _events = RecordTable("event", Event, tables.events, order=("sequence",))
 _columns = tables.events.c
 _next_in_run = select(func.coalesce(func.max(_columns.run_sequence), 0) + 1).where(
@@ -43,7 +46,7 @@ def append(c: Connection, event: Event) -> Event:
         The event with its sequence numbers.
     """
     if c.dialect.name == "postgresql":
-        c.execute(select(func.pg_advisory_xact_lock(_APPEND_LOCK)))
+        c.execute(_lock_and_tell)
     row = _events.row(event)
     del row["sequence"], row["run_sequence"]
     numbers = c.execute(_append, {**row, "of_run": event.run_id}).mappings().one()

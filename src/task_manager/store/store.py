@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import URL, Connection
 from sqlalchemy.exc import DBAPIError
 
 from task_manager.errors import StoreError, StoreUnwritable
@@ -25,6 +25,8 @@ from task_manager.store.database import (
     parse_url,
 )
 from task_manager.store.faults import is_deadlock, translated
+from task_manager.store.feed import EventFeed
+from task_manager.store.signals import PostgresqlSignal, SqliteSignal
 from task_manager.store.upgrade import upgrade
 
 P = ParamSpec("P")
@@ -44,6 +46,7 @@ class Store:
     Attributes:
         data_dir: The data folder.
         place: The database, as people know it: a path, or an address without a password.
+        feed: Follows the event log.
     """
 
     def __init__(self, data_dir: Path, place: str, engines: Engines) -> None:
@@ -57,6 +60,7 @@ class Store:
         self._turn: contextlib.AbstractContextManager[object] = (
             threading.Lock() if engines.writer.dialect.name == "sqlite" else contextlib.nullcontext()
         )
+        self.feed = EventFeed(self, _signal(engines.reader.url))
 
     @classmethod
     def open(cls, data_dir: Path, database_url: str | None = None) -> "Store":
@@ -138,10 +142,15 @@ class Store:
         else:
             with self._turn, self._engines.writer.begin() as c:
                 yield c
+            self.feed.notify()
 
     def _check_open(self) -> None:
         if self._closed:
             raise StoreError(f"The store {self.place} is closed.", remedy="Open it again.")
+
+
+def _signal(url: URL) -> SqliteSignal | PostgresqlSignal:
+    return SqliteSignal(Path(url.database or "")) if url.drivername == "sqlite" else PostgresqlSignal(url)
 
 
 def _prepare_folder(folder: Path) -> None:
