@@ -392,6 +392,8 @@ class TaskWorkflowIntegration:
             project_id=task.project_id,
             actor=actor,
             skip_cache=skip_cache,
+            priority=task.priority,
+            template_id=workflow.template_id,
             parameters=workflow.parameters,
             warnings=workflow.warnings,
             created_at=now,

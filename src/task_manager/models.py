@@ -89,8 +89,10 @@ class Record(BaseModel):
 class Priority(StrEnum):
     """How urgent a task is."""
 
-    LOW = "low"
+    LOWEST = "lowest"
     """When nothing else waits."""
+    LOW = "low"
+    """After the usual."""
     MEDIUM = "medium"
     """The usual."""
     HIGH = "high"
@@ -109,13 +111,18 @@ class WorkflowType(StrEnum):
 
 
 class Project(Record):
-    """A body of work with a source folder of its own."""
+    """A body of work with a source folder of its own.
+
+    Attributes:
+        paused_at: Since when none of its runs starts; none while they may.
+    """
 
     id: str
     name: Title
     description: str = ""
     source_folder: str | None = None
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    paused_at: AwareDatetime | None = None
     created_at: AwareDatetime
     updated_at: AwareDatetime
     revision: int = 1
@@ -212,6 +219,15 @@ class WorkflowRun(Record):
     Attributes:
         reason: Why it is in its state.
         attempt: 1 for the first attempt.
+        priority: Its task's, when it was started.
+        template_id: What its workflow was made from; none for a definition of its own.
+        snapshot: The digest of its sources as they were when it was started; none without a source folder.
+        rerun_of: The run that it repeats.
+        from_step: The step from which on that run is repeated; those before come from the engine's layers.
+        due_at: When the next attempt starts, while it is `retrying`.
+        dispatched: The last attempt that was handed over to be executed; 0 for none.
+        recoveries: How often it was taken up again after an interruption.
+        worker_id: The worker that executes it, or did so last.
         actor: Who asked for it.
         engine: Kind and version of the engine, such as `embedded 0.1.0`; none before it is known.
         warnings: What people should know about how it was run.
@@ -225,6 +241,15 @@ class WorkflowRun(Record):
     status: WorkflowStatus = WorkflowStatus.CREATED
     reason: Reason | None = None
     attempt: int = Field(1, ge=1)
+    priority: Priority = Priority.MEDIUM
+    template_id: str | None = None
+    snapshot: str | None = None
+    rerun_of: str | None = None
+    from_step: str | None = None
+    due_at: AwareDatetime | None = None
+    dispatched: int = Field(0, ge=0)
+    recoveries: int = Field(0, ge=0)
+    worker_id: str | None = None
     actor: str = "local"
     skip_cache: bool = False
     parameters: dict[str, JsonValue] = Field(default_factory=dict)
@@ -243,6 +268,7 @@ class StepRecord(Record):
     Attributes:
         image: The reference it ran on; it differs from the pipeline's when the step was planned anew.
         image_digest: `REFERENCE@sha256:…` as the engine names the image, or none when it does not tell.
+        cached: Whether the engine answered it from an earlier run; none when it does not tell.
         error: What went wrong, one or a few lines.
         stdout_tail: The last lines of its standard output.
         stderr_tail: The last lines of its standard error.
@@ -257,6 +283,7 @@ class StepRecord(Record):
     image: str = ""
     image_digest: str | None = None
     attempts: int = 0
+    cached: bool | None = None
     started_at: AwareDatetime | None = None
     finished_at: AwareDatetime | None = None
     exit_code: int | None = None
@@ -306,6 +333,34 @@ class Event(Record):
     step_id: str | None = None
     step_status: StepStatus | None = None
     reason: Reason | None = None
+
+
+class WorkerState(StrEnum):
+    """What a worker is doing."""
+
+    RUNNING = "running"
+    """It takes runs."""
+    STOPPING = "stopping"
+    """It takes no more runs, and ends when those that it has are over or handed back."""
+
+
+class WorkerRecord(Record):
+    """A process that executes runs.
+
+    Attributes:
+        id: Its place: stable, and held by one process at a time.
+        capacity: How many runs it executes at once.
+        seen_at: Its last sign of life.
+    """
+
+    id: str
+    host: str
+    pid: int
+    version: str
+    capacity: int = Field(ge=1)
+    state: WorkerState = WorkerState.RUNNING
+    started_at: AwareDatetime
+    seen_at: AwareDatetime
 
 
 class Artifact(Record):

@@ -247,7 +247,8 @@ class RunExecutor:
     async def _enter(
         self, run_id: str, status: WorkflowStatus, reason: Reason | None = None, *, engine: str | None = None
     ) -> WorkflowRun:
-        return await self._store.run(runs.transition, run_id, status, reason=reason, now=self._clock(), engine=engine)
+        also = {} if engine is None else {"engine": engine}
+        return await self._store.run(runs.transition, run_id, status, reason=reason, now=self._clock(), also=also)
 
     async def _cancelled(self, run_id: str) -> None:
         await self._store.run(end_cancelled, run_id, now=self._clock())

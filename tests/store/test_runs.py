@@ -46,7 +46,7 @@ class TestTransitions:
             reason=CACHED,
             actor="ada",
             now=LATER,
-            engine="embedded 1",
+            also={"engine": "embedded 1"},
         )
         assert ended == run.evolve(
             status="succeeded", reason=CACHED, engine="embedded 1", updated_at=LATER, finished_at=LATER, revision=2

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-PriorityName = Literal["low", "medium", "high", "critical"]
+PriorityName = Literal["lowest", "low", "medium", "high", "critical"]
 TaskStatusName = Literal["todo", "in_progress", "blocked", "done", "cancelled"]
 RunStatusName = Literal[
     "created",

@@ -1,10 +1,12 @@
 """Runs in the store; each change of a run is one transaction with its event."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam
+from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import insert as insert_rows
 from sqlalchemy import update as update_rows
 
 from task_manager.errors import InvalidInput
@@ -30,13 +32,21 @@ _change_task = (
 )
 
 
-def create(c: Connection, run: WorkflowRun) -> WorkflowRun:
+def create(c: Connection, run: WorkflowRun, after: Collection[str] = ()) -> WorkflowRun:
     """Store a new run and the event that begins its log.
 
+    Args:
+        c: The transaction.
+        run: The run.
+        after: The runs that it waits for.
+
     Raises:
-        InvalidInput: Its workflow, task or project does not exist.
+        InvalidInput: Its workflow, task or project, or a run that it waits for, does not exist.
     """
     _runs.insert(c, run)
+    if after:
+        rows = [{"run_id": run.id, "upstream_id": upstream} for upstream in dict.fromkeys(after)]
+        c.execute(insert_rows(tables.run_dependencies), rows)
     events.append(c, _status_event(run, previous=None, actor=run.actor, time=run.created_at))
     return run
 
@@ -75,7 +85,7 @@ def transition(
     reason: Reason | None = None,
     actor: str = "local",
     now: datetime,
-    engine: str | None = None,
+    also: Mapping[str, Any] = MappingProxyType({}),
     expected_revision: int | None = None,
 ) -> WorkflowRun:
     """Change a run's status, its times and its task's status, and append the event.
@@ -87,7 +97,7 @@ def transition(
         reason: Why; it replaces the run's reason.
         actor: Who changes it.
         now: The time of the change.
-        engine: The engine's kind and version, where it is known by now.
+        also: Valid values of other fields that change with it, by name.
         expected_revision: Refuse when the run has another one.
 
     Returns:
@@ -102,9 +112,7 @@ def transition(
     if expected_revision is not None and run.revision != expected_revision:
         raise _runs.conflict(c, run_id, expected_revision)
     check_transition(run.status, to, run_id=run_id)
-    changes: dict[str, object] = {"status": to, "reason": reason, "updated_at": now}
-    if engine is not None:
-        changes["engine"] = engine
+    changes: dict[str, object] = {**also, "status": to, "reason": reason, "updated_at": now}
     if to in _STARTED and run.started_at is None:
         changes["started_at"] = now
     if to.is_terminal:
@@ -130,6 +138,14 @@ def warn(c: Connection, run_id: str, reason: Reason, now: datetime) -> WorkflowR
     warned = _runs.change(c, run, {"warnings": (*run.warnings, reason.text), "updated_at": now})
     events.append(c, event_of(warned, EventKind.RUN_WARNING, reason=reason, time=now))
     return warned
+
+
+@read_only
+def upstream(c: Connection, run_id: str) -> tuple[WorkflowRun, ...]:
+    """The runs that a run waits for, or waited for, oldest first."""
+    dependencies = tables.run_dependencies.c
+    wanted = select(dependencies.upstream_id).where(dependencies.run_id == run_id)
+    return _runs.all(c, _runs.matching().where(_columns.id.in_(wanted)).order_by(_columns.id))
 
 
 @read_only

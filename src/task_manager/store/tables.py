@@ -83,6 +83,7 @@ class ProjectColumns(_Revised):
     description: Named[str] = Column(Text)
     source_folder: Named[str | None] = Column(Text)
     metadata: Named[dict[str, Any]] = Column(DOCUMENT)
+    paused_at: Named[datetime | None] = Column(UtcTime)
 
 
 class PhaseColumns(_Revised):
@@ -152,6 +153,15 @@ class RunColumns(_Revised):
     status: Named[str] = Column(String(32))
     reason: Named[dict[str, Any] | None] = Column(DOCUMENT)
     attempt: Named[int]
+    priority: Named[str] = Column(String(32), server_default="medium")
+    template_id: Named[str | None] = Column(Text)
+    snapshot: Named[str | None] = Column(Text)
+    rerun_of: Named[str | None] = Column(ID)
+    from_step: Named[str | None] = Column(Text)
+    due_at: Named[datetime | None] = Column(UtcTime)
+    dispatched: Named[int] = Column(Integer, server_default="0")
+    recoveries: Named[int] = Column(Integer, server_default="0")
+    worker_id: Named[str | None] = Column(Text)
     actor: Named[str] = Column(Text)
     skip_cache: Named[bool] = Column(Boolean)
     parameters: Named[dict[str, Any]] = Column(DOCUMENT)
@@ -159,6 +169,36 @@ class RunColumns(_Revised):
     warnings: Named[list[str]] = Column(DOCUMENT)
     started_at: Named[datetime | None] = Column(UtcTime)
     finished_at: Named[datetime | None] = Column(UtcTime)
+
+
+class RunDependencyColumns(TypedColumns):
+    """One row for each run that another run waits for."""
+
+    run_id: Named[str] = Column(ID, _child_of("runs"), primary_key=True)
+    upstream_id: Named[str] = Column(ID, _child_of("runs"), primary_key=True)
+
+
+class WorkerColumns(TypedColumns):
+    """See `models.WorkerRecord`."""
+
+    id: Named[str] = Column(ID, primary_key=True)
+    host: Named[str] = Column(Text)
+    pid: Named[int]
+    version: Named[str] = Column(Text)
+    capacity: Named[int]
+    state: Named[str] = Column(String(32))
+    started_at: Named[datetime] = Column(UtcTime)
+    seen_at: Named[datetime] = Column(UtcTime)
+
+
+class IdempotencyKeyColumns(TypedColumns):
+    """One row for each key that a call was made with: what was asked for, as a digest, and what came of it."""
+
+    operation: Named[str] = Column(String(64), primary_key=True)
+    key: Named[str] = Column(String(200), primary_key=True)
+    digest: Named[str] = Column(Text)
+    record_id: Named[str] = Column(ID)
+    created_at: Named[datetime] = Column(UtcTime)
 
 
 class StepColumns(TypedColumns):
@@ -172,6 +212,7 @@ class StepColumns(TypedColumns):
     image: Named[str] = Column(Text)
     image_digest: Named[str | None] = Column(Text)
     attempts: Named[int]
+    cached: Named[bool | None] = Column(Boolean)
     started_at: Named[datetime | None] = Column(UtcTime)
     finished_at: Named[datetime | None] = Column(UtcTime)
     exit_code: Named[int | None]
@@ -238,6 +279,9 @@ runs = Table(
     Index(None, "status", "id"),
     Index(None, "workflow_id"),
 )
+run_dependencies = Table("run_dependencies", metadata, RunDependencyColumns, Index(None, "upstream_id"))
+workers = Table("workers", metadata, WorkerColumns)
+idempotency_keys = Table("idempotency_keys", metadata, IdempotencyKeyColumns)
 steps = Table("steps", metadata, StepColumns)
 events = Table(
     "events",
