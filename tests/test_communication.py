@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 import sys
@@ -13,7 +14,14 @@ import gql
 import pytest
 from dagger._exceptions import QueryErrorValue
 
-from task_manager.communication import ContainerRecord, ContainerRegistry, ContainerState, DaggerCommunicationManager
+from task_manager.communication import (
+    BreakerState,
+    ContainerRecord,
+    ContainerRegistry,
+    ContainerState,
+    DaggerCommunicationManager,
+    sessions,
+)
 from task_manager.communication.process import SessionProcess
 from task_manager.communication.sessions import EngineKind, choose_engine, write_engine_configuration
 from task_manager.communication.translation import engine_errors, translated
@@ -32,6 +40,7 @@ from task_manager.errors import (
     StoreFull,
     TaskManagerError,
 )
+from tests.environment.processes import until
 
 
 def program(folder: Path, source: str) -> tuple[str, str]:
@@ -49,7 +58,7 @@ async def test_a_session_tells_its_address_in_its_first_line_and_ends_with_its_i
     source = 'import sys; print(\'{"port": 4711, "session_token": "t"}\', flush=True); sys.stdin.read()'
     process = await start(program(tmp_path, source))
     assert (process.port, process.token, process.alive) == (4711, "t", True)
-    await process.stop()
+    await process.stop(10)
     assert not process.alive
 
 
@@ -223,9 +232,58 @@ async def test_the_breaker_opens_after_repeated_failures_to_start_and_says_so(
     for _ in range(2):
         with pytest.raises(EngineUnavailable):
             await manager.initialize()
-    assert await manager.breaker_state() == "opened"
-    with pytest.raises(EngineCircuitOpen, match="held back"):
+    status = manager.status()
+    assert (status.breaker, status.alive, status.sessions_opened) == (BreakerState.OPEN, False, 0)
+    with pytest.raises(EngineCircuitOpen, match="held back") as caught:
         await manager.initialize()
+    retry_in = caught.value.details["retry_in"]
+    assert isinstance(retry_in, float)
+    assert 3000 < retry_in <= 3600
+    assert "exit code 1" in str(manager.status().last_error), "the cause, not that calls are held back"
+
+
+def pretending(folder: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> Path:
+    """A program in place of Dagger's; it writes its process id to the file that is returned."""
+    pid = folder / "pid"
+    written = f"import os, pathlib, socket, sys, time\npathlib.Path({str(pid)!r}).write_text(str(os.getpid()))\n"
+    executable(folder, "dagger", " ".join(["exec", *program(folder, written + source)]))
+    monkeypatch.setenv("_EXPERIMENTAL_DAGGER_CLI_BIN", str(folder / "dagger"))
+    return pid
+
+
+def is_gone(pid_file: Path) -> bool:
+    return not Path(f"/proc/{pid_file.read_text()}").exists()
+
+
+async def test_an_engine_that_starts_but_does_not_answer_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "_ANSWER_SECONDS", 0.5)
+    silent = """
+listening = socket.create_server(("127.0.0.1", 0))
+print('{"port": %d, "session_token": "t"}' % listening.getsockname()[1], flush=True)
+time.sleep(60)
+"""
+    pid = pretending(tmp_path, monkeypatch, silent)
+    manager = DaggerCommunicationManager(settings(tmp_path, engine="dagger"))
+    with pytest.raises(EngineUnavailable, match="did not answer within"):
+        await manager.initialize()
+    assert is_gone(pid)
+
+
+async def test_shutting_down_ends_an_engine_that_is_being_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pid = pretending(tmp_path, monkeypatch, "time.sleep(60)")
+    manager = DaggerCommunicationManager(settings(tmp_path, engine="dagger"))
+    opening = asyncio.create_task(manager.initialize())
+    await until(lambda: pid.exists() and bool(pid.read_text()))
+    assert manager.status().calls_in_flight == 1
+    await asyncio.wait_for(manager.shutdown(), 5)
+    with pytest.raises(EngineUnavailable, match="shut down"):
+        await opening
+    assert is_gone(pid)
+    await manager.shutdown()
 
 
 def test_without_a_store_nothing_can_be_followed(tmp_path: Path) -> None:

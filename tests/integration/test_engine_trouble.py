@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from task_manager.communication import BreakerState
 from task_manager.config import Settings
 from task_manager.dagger_integration import TaskWorkflowIntegration
 from task_manager.errors import StoreError, StoreFull
@@ -89,7 +90,7 @@ async def test_a_killed_engine_fails_the_run_that_it_carried_and_the_next_run_ge
         await until(lambda: not processes_with("86403"))
         again = await shop.run_steps(sh("echo back", image=busybox_image), title="Again")
         assert again.run.status is WorkflowStatus.SUCCEEDED
-        assert await shop.integration.communication.breaker_state() == "closed"
+        assert shop.integration.communication.status().breaker is BreakerState.CLOSED
 
 
 async def test_failing_commands_never_open_the_circuit(workshop: OpenWorkshop, busybox_image: str) -> None:
@@ -97,7 +98,7 @@ async def test_failing_commands_never_open_the_circuit(workshop: OpenWorkshop, b
         failing = [sh(f"exit {n}", step=f"s{n}", image=busybox_image) for n in (1, 2, 137, 139)]
         state = await shop.run_steps(*failing)
         assert state.run.status is WorkflowStatus.FAILED
-        assert await shop.integration.communication.breaker_state() == "closed"
+        assert shop.integration.communication.status().breaker is BreakerState.CLOSED
 
 
 async def test_an_engine_that_will_not_start_fails_the_run_with_its_words(

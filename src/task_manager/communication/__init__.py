@@ -3,15 +3,18 @@
 `DaggerCommunicationManager` is what the rest of the package uses.
 """
 
+from task_manager.communication.breaker import BreakerState
 from task_manager.communication.containers import ContainerRecord, ContainerRegistry, ContainerState
-from task_manager.communication.manager import DaggerCommunicationManager
+from task_manager.communication.manager import DaggerCommunicationManager, EngineStatus
 from task_manager.communication.sessions import EngineKind, EngineSession
 
 __all__ = [
+    "BreakerState",
     "ContainerRecord",
     "ContainerRegistry",
     "ContainerState",
     "DaggerCommunicationManager",
     "EngineKind",
     "EngineSession",
+    "EngineStatus",
 ]

@@ -2,41 +2,65 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from purgatory import AsyncCircuitBreakerFactory
-from purgatory.domain.model import OpenedState
+from pydantic import AwareDatetime
 
+from task_manager.communication.breaker import BreakerState, CircuitBreaker
 from task_manager.communication.containers import ContainerRegistry
-from task_manager.communication.sessions import EngineSession, choose_engine, open_session
+from task_manager.communication.sessions import EngineKind, EngineSession
+from task_manager.communication.shared_session import SharedSession
 from task_manager.communication.translation import engine_errors
 from task_manager.config import Settings
-from task_manager.errors import EngineCircuitOpen, EngineLost, EngineUnavailable, InvalidInput
-from task_manager.structured_log import get_logger
+from task_manager.errors import EngineError, EngineLost, InvalidInput
+from task_manager.models import Record, utc_now
 
 if TYPE_CHECKING:
     from task_manager.models import Event
     from task_manager.store import EventFeed
 
-log = get_logger(__name__)
-
-_BREAKER = "engine"
 FAILURES_TO_OPEN = 3
 SECONDS_OPEN = 15.0
+SECONDS_TO_STOP = 10.0
 
 
-def _is_not_connection_failure(error: BaseException) -> bool:
-    return not isinstance(error, EngineLost | EngineUnavailable)
+class EngineStatus(Record):
+    """How the engine's side of a process is at a moment.
+
+    Attributes:
+        kind: What answers; None while no session is open.
+        engine: Kind and version, such as `embedded v0.21.8`; empty while no session is open.
+        reason: Why this engine was chosen.
+        pid: The session's process, where it is ours.
+        alive: Whether a session is open and its process runs.
+        breaker: What the circuit breaker does with calls.
+        sessions_opened: How many sessions were opened since the manager was made.
+        calls_in_flight: How many calls use the session, or wait for it.
+        containers: How many containers the registry has.
+        last_error: What the engine's side failed with last; never a user's failing command.
+    """
+
+    kind: EngineKind | None = None
+    engine: str = ""
+    reason: str = ""
+    pid: int | None = None
+    alive: bool = False
+    breaker: BreakerState = BreakerState.CLOSED
+    sessions_opened: int = 0
+    calls_in_flight: int = 0
+    containers: int = 0
+    last_error: str | None = None
+    last_error_at: AwareDatetime | None = None
 
 
 class DaggerCommunicationManager:
     """One engine session, shared by all runs of this process, started when first needed and again when it is lost.
 
     Every call goes through a circuit breaker that opens after repeated connection failures, never because of a
-    user's failing command.
+    user's failing command. A session that is lost counts as one failure, however many calls it takes with it.
     """
 
     def __init__(
@@ -46,6 +70,8 @@ class DaggerCommunicationManager:
         feed: EventFeed | None = None,
         failures_to_open: int = FAILURES_TO_OPEN,
         seconds_open: float = SECONDS_OPEN,
+        seconds_to_stop: float = SECONDS_TO_STOP,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         """Take the settings; nothing is started.
 
@@ -54,34 +80,34 @@ class DaggerCommunicationManager:
             feed: The event log that `subscribe` follows, `Store.feed`; an integration that opens a store sets it.
             failures_to_open: Connection failures in a row after which calls are held back.
             seconds_open: How long they are held back before one is tried.
+            seconds_to_stop: How long an engine's process may take to end before it is killed.
+            clock: The time, in UTC.
         """
         self.settings = settings
         self.feed = feed
         self.containers = ContainerRegistry()
-        self._breakers = AsyncCircuitBreakerFactory(
-            default_threshold=failures_to_open,
-            default_ttl=seconds_open,
-            exclude=[(BaseException, _is_not_connection_failure)],
-        )
-        self._seconds_open = seconds_open
-        self._session: EngineSession | None = None
-        self._lock = asyncio.Lock()
+        self._breaker = CircuitBreaker(failures_to_open=failures_to_open, seconds_open=seconds_open)
+        self._session = SharedSession(settings, self._breaker)
+        self._seconds_to_stop = seconds_to_stop
+        self._clock = clock
+        self._calls = 0
+        self._last_error: tuple[str, datetime] | None = None
 
     async def initialize(self) -> None:
-        """Open the session now instead of with the first run; a second call does nothing.
+        """Open the session now instead of with the first call; a second call does nothing.
 
         Raises:
-            EngineUnavailable: No engine can be had.
+            EngineUnavailable: No engine can be had; one that does not answer in time is ended.
         """
         async with self.guard():
             pass
 
     async def shutdown(self) -> None:
-        """Close the session; a second call does nothing."""
-        async with self._lock:
-            session, self._session = self._session, None
-            if session is not None:
-                await session.close()
+        """Close the session; a second call does nothing.
+
+        It is bounded in time: an engine that does not end is killed. A later call opens a new session.
+        """
+        await self._session.close(self._seconds_to_stop)
 
     @asynccontextmanager
     async def guard(self) -> AsyncIterator[EngineSession]:
@@ -90,25 +116,46 @@ class DaggerCommunicationManager:
         Raises:
             EngineCircuitOpen: Calls are held back after repeated failures.
             EngineUnavailable: No engine can be had.
-            EngineLost: The session went away during the calls.
+            EngineLost: The session went away during the calls; the next call gets a new one.
             TaskManagerError: Any other error of the engine's side, translated.
         """
-        breaker = await self._breakers.get_breaker(_BREAKER)
+        self._breaker.admit()
+        self._calls += 1
         session: EngineSession | None = None
         try:
-            async with breaker:
-                session = await self._open()
-                with engine_errors():
-                    yield session
-        except OpenedState as error:
-            raise EngineCircuitOpen(
-                "The engine failed repeatedly; calls are held back for a while.",
-                remedy=f"Try again in {self._seconds_open:g} s, or see `task-manager engine doctor`.",
-            ) from error
-        except EngineLost:
-            if session is not None:
-                await self._forget(session)
+            session = await self._session.get()
+            with engine_errors():
+                yield session
+            self._breaker.succeeded()
+        except EngineError as error:
+            self._last_error = (error.message, self._clock())
+            if session is not None and isinstance(error, EngineLost):
+                await self._session.lost(session, error)
             raise
+        finally:
+            self._calls -= 1
+
+    def status(self) -> EngineStatus:
+        """How the engine's side is now, for status, metrics and health; it asks the engine nothing."""
+        session = self._session.current
+        error, at = self._last_error or (None, None)
+        status = EngineStatus(
+            breaker=self._breaker.state,
+            sessions_opened=self._session.opened,
+            calls_in_flight=self._calls,
+            containers=len(self.containers.list()),
+            last_error=error,
+            last_error_at=at,
+        )
+        if session is None:
+            return status
+        return status.evolve(
+            kind=session.kind,
+            engine=session.description,
+            reason=session.choice.reason,
+            pid=session.pid,
+            alive=session.alive,
+        )
 
     def subscribe(
         self, *, run_id: str | None = None, project_id: str | None = None, after: int = 0
@@ -132,29 +179,3 @@ class DaggerCommunicationManager:
                 remedy="Open an integration with this manager first, or make it with feed=store.feed.",
             )
         return self.feed.subscribe(after=after, run_id=run_id, project_id=project_id)
-
-    async def breaker_state(self) -> str:
-        """`closed` (calls pass), `opened` (calls are held back) or `half-opened` (one is tried)."""
-        breaker = await self._breakers.get_breaker(_BREAKER)
-        return str(breaker.context.state)
-
-    async def _open(self) -> EngineSession:
-        async with self._lock:
-            if self._session is not None and not self._session.alive:
-                log.warning("engine_session_died", engine=self._session.description, pid=self._session.pid)
-                await self._close_current()
-            if self._session is None:
-                choice = await choose_engine(self.settings)
-                self._session = await open_session(choice, self.settings)
-                log.info("engine_session_opened", engine=self._session.description, reason=choice.reason)
-            return self._session
-
-    async def _forget(self, session: EngineSession) -> None:
-        async with self._lock:
-            if self._session is session:
-                await self._close_current()
-
-    async def _close_current(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()

@@ -13,7 +13,6 @@ from typing import Self
 from task_manager.errors import EngineUnavailable
 
 _STDERR_LINES = 40
-_STOP_SECONDS = 10.0
 
 
 class SessionProcess:
@@ -74,12 +73,12 @@ class SessionProcess:
         """Whether the process has not ended."""
         return self._process.returncode is None
 
-    async def stop(self) -> None:
-        """Close the session's standard input and wait for its end; kill it after ten seconds."""
+    async def stop(self, seconds: float) -> None:
+        """Close the session's standard input and wait so many seconds for its end; then kill it."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._process.wait(), _STOP_SECONDS)
+            await asyncio.wait_for(self._process.wait(), seconds)
         await self.kill()
 
     async def kill(self) -> None:

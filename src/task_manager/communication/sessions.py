@@ -31,6 +31,7 @@ _RUNTIMES = ("docker", "podman", "nerdctl")
 _RUNTIME_SECONDS = 5.0
 _CLOSE_SECONDS = 5.0
 _START_SECONDS = 60.0
+_ANSWER_SECONDS = 60.0
 _PROVISION_SECONDS = 600.0  # a first `dagger session` pulls the engine's image
 
 _environment_lock = asyncio.Lock()
@@ -104,12 +105,25 @@ class EngineSession:
         """Whether the process behind the session still runs; true where it is not ours."""
         return self._process is None or self._process.alive
 
-    async def close(self) -> None:
-        """Close the connection and end the process, within bounds; a session that is gone is no error."""
-        with contextlib.suppress(Exception):
-            await asyncio.wait_for(self._connection.close(), _CLOSE_SECONDS)  # type: ignore[no-untyped-call]
+    async def close(self, seconds: float) -> None:
+        """Close the connection and end the process; a session that is gone is no error.
+
+        Args:
+            seconds: How long the process may take before it is killed.
+        """
+        await self._disconnect(_CLOSE_SECONDS)
         if self._process is not None:
-            await self._process.stop()
+            await self._process.stop(seconds)
+
+    async def discard(self) -> None:
+        """End a session that is not to be used any more, at once."""
+        if self._process is not None:
+            await self._process.kill()
+        await self._disconnect(_CLOSE_SECONDS)
+
+    async def _disconnect(self, seconds: float) -> None:
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(self._connection.close(), seconds)  # type: ignore[no-untyped-call]
 
 
 async def choose_engine(settings: Settings, environment: Mapping[str, str] = os.environ) -> SessionChoice:
@@ -253,10 +267,17 @@ async def _start_process(choice: SessionChoice, settings: Settings) -> SessionPr
 
 
 async def _connect(choice: SessionChoice, process: SessionProcess | None) -> EngineSession:
-    with engine_errors():
-        connection, client = await _open_connection(process)
-        session = EngineSession(choice, connection, client, process)
-        session.version = await client.version()
+    try:
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            with engine_errors():
+                connection, client = await _open_connection(process)
+                session = EngineSession(choice, connection, client, process)
+                session.version = await client.version()
+    except TimeoutError as error:
+        raise EngineUnavailable(
+            f"The engine started, but did not answer within {_ANSWER_SECONDS:g} s.",
+            remedy="See `task-manager engine doctor`.",
+        ) from error
     return session
 
 
