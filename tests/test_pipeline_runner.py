@@ -11,12 +11,21 @@ import pytest
 
 from task_manager.communication import EngineKind
 from task_manager.config import ImagePolicy, Settings
-from task_manager.errors import InvalidConfiguration, MissingPrograms, RegistryUnreachable, StepFailed
+from task_manager.errors import (
+    EngineCircuitOpen,
+    EngineLost,
+    EngineUnavailable,
+    InvalidConfiguration,
+    MissingPrograms,
+    RegistryUnreachable,
+    StepFailed,
+)
 from task_manager.pipeline import HOST_TOOLCHAIN, Pipeline, Step
 from task_manager.pipeline_converter import optimise
 from task_manager.pipeline_runner import PipelineRunner
 from task_manager.running.containers import EPOCH_VARIABLE
 from task_manager.running.records import RunContext, StepOutcome
+from task_manager.running.run_session import ReconnectPolicy, reconnecting
 from task_manager.testing import FakeCall, FakeCommunicationManager, FakeEngine, FakeExec
 from task_manager.workflow_status import Reason, StepStatus
 
@@ -315,3 +324,34 @@ async def test_cancelling_stops_running_steps_and_tells_of_all_that_did_not_end(
         "first": "cancelled",
         "second": "cancelled",
     }
+
+
+def test_pauses_double_up_to_the_longest_and_last_as_long_as_calls_are_held_back() -> None:
+    policy = ReconnectPolicy(times=5, first_pause=1, longest_pause=5)
+    lost, held_back = EngineLost("gone"), EngineCircuitOpen("wait", details={"retry_in": 7.5})
+    assert [policy.pause(failures, lost) for failures in range(1, 5)] == [1, 2, 4, 5]
+    assert policy.pause(1, held_back) == 7.5
+
+
+async def test_an_engine_that_cannot_be_had_again_is_tried_as_often_as_the_policy_says() -> None:
+    tried: list[int] = []
+
+    async def fail() -> None:
+        tried.append(len(tried))
+        raise EngineUnavailable("none")
+
+    with pytest.raises(EngineUnavailable):
+        await reconnecting(fail, ReconnectPolicy(times=2, first_pause=0.01))
+    assert len(tried) == 3
+
+
+async def test_another_error_of_the_engine_is_not_tried_again() -> None:
+    tried: list[int] = []
+
+    async def fail() -> None:
+        tried.append(len(tried))
+        raise MissingPrograms("no sh")
+
+    with pytest.raises(MissingPrograms):
+        await reconnecting(fail, ReconnectPolicy())
+    assert len(tried) == 1

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from task_manager.communication import (
@@ -15,18 +16,26 @@ from task_manager.communication import (
     EngineKind,
     EngineSession,
 )
-from task_manager.communication.live_output import RUN_LABEL, STEP_LABEL
 from task_manager.config import Settings
-from task_manager.errors import EngineLost, StepFailed, StepTimedOut, TaskManagerError
+from task_manager.errors import (
+    EngineCircuitOpen,
+    EngineError,
+    EngineLost,
+    EngineUnavailable,
+    StepFailed,
+    StepTimedOut,
+    TaskManagerError,
+)
 from task_manager.models import utc_now
 from task_manager.pipeline import Step
 from task_manager.pipeline_converter import ExecutionPlan
 from task_manager.running.containers import StepContainers, command_line
-from task_manager.running.images import ResolvedImage, needs_by_image, resolve_image
+from task_manager.running.images import Needs, ResolvedImage, needs_by_image, resolve_image
 from task_manager.running.live_logs import LiveLogs
 from task_manager.running.outputs import export_outputs
 from task_manager.running.reasons import reason_of
 from task_manager.running.records import RunContext, RunObserver, StepOutcome
+from task_manager.running.run_session import ReconnectPolicy, RunSession, reconnecting
 from task_manager.workflow_status import Reason, StepStatus
 
 if TYPE_CHECKING:
@@ -53,10 +62,20 @@ class PipelineRunner:
         communication: DaggerCommunicationManager,
         settings: Settings,
         *,
+        policy: ReconnectPolicy | None = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
+        """Take the way to the engine.
+
+        Args:
+            communication: Hands out sessions.
+            settings: Limits and defaults.
+            policy: What is done when the engine dies under a run; by default as the settings say.
+            clock: The time, in UTC.
+        """
         self._communication = communication
         self._settings = settings
+        self._policy = policy or ReconnectPolicy(times=settings.engine_reconnects)
         self._clock = clock
         self._slots = asyncio.Semaphore(settings.parallelism)
 
@@ -66,21 +85,26 @@ class PipelineRunner:
         Raises:
             EngineError: No engine, no image, or programs that the host's toolchain lacks.
         """
+        needs_of = needs_by_image(plan.pipeline.steps)
+        session, images = await reconnecting(lambda: self._resolve(needs_of), self._policy, retried=(EngineLost,))
+        warnings = [image.warning for image in images.values() if image.warning is not None]
+        for warning in [*warnings, *_network_warnings(session, plan.pipeline.steps)]:
+            await observer.warned(warning)
+        return PreparedRun(plan, context, session, images)
+
+    async def _resolve(self, needs_of: Mapping[str, Needs]) -> tuple[EngineSession, dict[str, ResolvedImage]]:
         async with self._communication.guard() as session:
-            needs_of = needs_by_image(plan.pipeline.steps)
             resolved = await asyncio.gather(
                 *(resolve_image(session, image, needs, self._settings.images) for image, needs in needs_of.items())
             )
-        warnings = [image.warning for image in resolved if image.warning is not None]
-        for warning in [*warnings, *_network_warnings(session, plan.pipeline.steps)]:
-            await observer.warned(warning)
-        return PreparedRun(plan, context, session, dict(zip(needs_of, resolved, strict=True)))
+        return session, dict(zip(needs_of, resolved, strict=True))
 
     async def run(self, prepared: PreparedRun, observer: RunObserver) -> tuple[StepOutcome, ...]:
         """Run all steps, each as soon as those before it have succeeded.
 
         A step that fails ends nothing but the steps that need it. Cancelling this coroutine stops the running
-        steps.
+        steps. When the engine dies, the steps that were running are run again in a new session, where those before
+        them come from the engine's layers; after as many times as the policy has, they fail with `engine_lost`.
 
         Returns:
             How each step ended, in the pipeline's order; steps merged into another have that one's outcome.
@@ -90,6 +114,7 @@ class PipelineRunner:
             observer,
             communication=self._communication,
             settings=self._settings,
+            policy=self._policy,
             clock=self._clock,
             slots=self._slots,
         )
@@ -108,6 +133,7 @@ class _Run:
         *,
         communication: DaggerCommunicationManager,
         settings: Settings,
+        policy: ReconnectPolicy,
         clock: Callable[[], datetime],
         slots: asyncio.Semaphore,
     ) -> None:
@@ -115,17 +141,35 @@ class _Run:
         self._observer = observer
         self._communication = communication
         self._settings = settings
+        self._policy = policy
         self._clock = clock
         self._slots = slots
-        self._containers = StepContainers(
-            prepared.session.client, prepared.context, settings.environment, prepared.images
-        )
-        self._events = prepared.session.events
         self._logs = LiveLogs(prepared.context.run_folder, int(settings.limits.output_bytes))
+        self._session = RunSession(
+            communication, prepared.session, prepared.images, self._describing(), moved=self._go_on_in
+        )
 
     async def all_steps(self) -> tuple[StepOutcome, ...]:
-        async with self._logs.following(self._events, self._prepared.context.run_id):
+        await self._logs.follow(self._prepared.session.live_output, self._prepared.context.run_id)
+        try:
             return await self._all_steps()
+        finally:
+            await self._logs.close()
+
+    def _describing(self) -> StepContainers:
+        session, context = self._prepared.session, self._prepared.context
+        return StepContainers(
+            session.client,
+            context,
+            self._settings.environment,
+            self._prepared.images,
+            labelled=session.live_output is not None,
+        )
+
+    async def _go_on_in(self, session: EngineSession) -> None:
+        await self._logs.follow(session.live_output, self._prepared.context.run_id)
+        text = f"The engine died while the run was under way; the run went on in a new session ({session.description})."
+        await self._observer.warned(Reason(code="engine_reconnected", text=text))
 
     async def _all_steps(self) -> tuple[StepOutcome, ...]:
         tasks: dict[str, asyncio.Task[StepOutcome]] = {}
@@ -158,7 +202,7 @@ class _Run:
             image = self._prepared.images[step.image]
             await self._observer.step_started(step, image.reference, image.digest)
             self._register(step, image, started)
-            outcome = await self._attempts(step, image)
+            outcome = await self._attempts(step)
             outcome = replace(
                 outcome,
                 image=image.reference,
@@ -172,20 +216,27 @@ class _Run:
             )
             return outcome
 
-    async def _attempts(self, step: Step, image: ResolvedImage) -> StepOutcome:
+    async def _attempts(self, step: Step) -> StepOutcome:
         for attempt in range(1, step.retries + 2):
-            outcome = replace(await self._attempt(step, image, attempt), attempts=attempt)
+            try:
+                outcome = await reconnecting(partial(self._attempt, step, attempt), self._policy)
+            except EngineError as error:
+                return StepOutcome(step, StepStatus.FAILED, attempts=attempt, reason=reason_of(error))
+            outcome = replace(outcome, attempts=attempt)
             if outcome.status not in _RETRIED:
                 break
         return outcome
 
-    async def _attempt(self, step: Step, image: ResolvedImage, attempt: int) -> StepOutcome:
+    async def _attempt(self, step: Step, attempt: int) -> StepOutcome:
+        """Run a step once.
+
+        Raises:
+            EngineLost, EngineUnavailable, EngineCircuitOpen: There is no engine, or none any more.
+        """
         limit = step.timeout or self._settings.default_step_timeout
         try:
-            async with asyncio.timeout(limit):
-                async with self._communication.guard() as session:
-                    self._require_same(session)
-                    return await self._execute(step, image, attempt)
+            async with asyncio.timeout(limit), self._session.use() as containers:
+                return await self._execute(containers, step, attempt)
         except TimeoutError:
             error = StepTimedOut(
                 f"Step {step.id} was stopped after {limit:g} s, its time limit.",
@@ -196,15 +247,15 @@ class _Run:
             return StepOutcome(step, StepStatus.TIMED_OUT, stdout=stdout, stderr=stderr, reason=reason_of(error))
         except StepFailed as error:
             return self._raised(step, error)
+        except (EngineLost, EngineUnavailable, EngineCircuitOpen):
+            raise
         except TaskManagerError as error:
             return StepOutcome(step, StepStatus.FAILED, reason=reason_of(error))
 
-    async def _execute(self, step: Step, image: ResolvedImage, attempt: int) -> StepOutcome:
-        described = self._labelled(step, await self._containers.describe(step, image.container, attempt))
-        arguments = command_line(step)
-        if arguments is None:
-            return await self._with_outputs(StepOutcome(step, StepStatus.SUCCEEDED), await described.sync())
-        ran = await _execute(described, arguments)
+    async def _execute(self, containers: StepContainers, step: Step, attempt: int) -> StepOutcome:
+        ran = await (await containers.describe(step, attempt)).sync()
+        if command_line(step) is None:
+            return await self._with_outputs(containers, StepOutcome(step, StepStatus.SUCCEEDED), ran, attempt)
         code, stdout, stderr = await asyncio.gather(ran.exit_code(), ran.stdout(), ran.stderr())
         outcome = StepOutcome(
             step,
@@ -214,15 +265,11 @@ class _Run:
             stderr=self._cut(stderr),
             reason=None if code == 0 else _exit_reason(step, code),
         )
-        return await self._with_outputs(outcome, ran)
+        return await self._with_outputs(containers, outcome, ran, attempt)
 
-    def _labelled(self, step: Step, container: dagger.Container) -> dagger.Container:
-        """Say whose the container is to those who read events; where nobody can, labels might only hurt the cache."""
-        if self._events is None:
-            return container
-        return container.with_label(RUN_LABEL, self._prepared.context.run_id).with_label(STEP_LABEL, step.id)
-
-    async def _with_outputs(self, outcome: StepOutcome, container: dagger.Container) -> StepOutcome:
+    async def _with_outputs(
+        self, containers: StepContainers, outcome: StepOutcome, container: dagger.Container, attempt: int
+    ) -> StepOutcome:
         """Bring the outputs to the host, also those of a failed command: a test report is wanted just then."""
         step = outcome.step
         failed = outcome.status is not StepStatus.SUCCEEDED
@@ -230,7 +277,7 @@ class _Run:
         left = await export_outputs(step, container, folder, lenient=failed)
         if left.missing is not None:
             outcome = replace(outcome, status=StepStatus.FAILED, reason=reason_of(left.missing))
-        self._containers.finished(step, container, left.there)
+        containers.finished(step, attempt, container, left.there)
         return replace(outcome, outputs=left.exported)
 
     def _raised(self, step: Step, error: StepFailed) -> StepOutcome:
@@ -243,10 +290,6 @@ class _Run:
             stderr=self._cut(str(error.details.get("stderr", ""))),
             reason=_exit_reason(step, code),
         )
-
-    def _require_same(self, session: EngineSession) -> None:
-        if session is not self._prepared.session:
-            raise EngineLost("The engine ended while the run was under way.", remedy="Start the run again.")
 
     def _skipped(self, step: Step, failed: Sequence[str]) -> StepOutcome:
         reason = Reason(
@@ -280,13 +323,6 @@ class _Run:
         limit = int(self._settings.limits.output_bytes)
         data = text.encode()
         return text if len(data) <= limit else data[-limit:].decode(errors="ignore")
-
-
-async def _execute(container: dagger.Container, arguments: list[str]) -> dagger.Container:
-    import dagger
-
-    # Any exit code is let through, so that a failed command's outputs can be read.
-    return await container.with_exec(arguments, expect=dagger.ReturnType.ANY).sync()
 
 
 def _exit_reason(step: Step, code: object) -> Reason:

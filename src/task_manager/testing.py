@@ -264,7 +264,9 @@ class FakeCommunicationManager(DaggerCommunicationManager):
         self.containers = ContainerRegistry()
         self._fake = cast(
             "EngineSession",
-            SimpleNamespace(client=engine, kind=kind, description=f"fake {kind}", alive=True, pid=None, events=None),
+            SimpleNamespace(
+                client=engine, kind=kind, description=f"fake {kind}", alive=True, pid=None, live_output=None
+            ),
         )
 
     @asynccontextmanager

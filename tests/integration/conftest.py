@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from task_manager.communication import DaggerCommunicationManager
 from task_manager.config import Settings
 from task_manager.dagger_integration import RunState, TaskWorkflowIntegration
 from task_manager.models import Project, Task
@@ -65,9 +66,12 @@ def workshop(engine_data: Path, tmp_path: Path) -> OpenWorkshop:
     numbers = itertools.count(1)
 
     @asynccontextmanager
-    async def open_workshop(**changes: object) -> AsyncIterator[Workshop]:
+    async def open_workshop(
+        communication: DaggerCommunicationManager | None = None, **changes: object
+    ) -> AsyncIterator[Workshop]:
         given = {"data_dir": engine_data, "engine": "embedded", "connect_timeout": 5, **changes}
-        async with TaskWorkflowIntegration(settings=Settings.model_validate(given)) as integration:
+        settings = Settings.model_validate(given)
+        async with TaskWorkflowIntegration(settings=settings, communication=communication) as integration:
             service = TaskService(integration.store)
             project = await service.create_project(f"{tmp_path.name} {next(numbers)}", source_folder=str(source))
             yield Workshop(integration, project)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from task_manager.communication import BreakerState
+from task_manager.communication import BreakerState, DaggerCommunicationManager
 from task_manager.config import Settings
 from task_manager.dagger_integration import TaskWorkflowIntegration
 from task_manager.errors import StoreError, StoreFull
@@ -76,7 +76,7 @@ async def test_a_program_that_the_host_lacks_is_named_before_anything_runs(
 async def test_a_killed_engine_fails_the_run_that_it_carried_and_the_next_run_gets_a_new_one(
     workshop: OpenWorkshop, busybox_image: str
 ) -> None:
-    async with workshop() as shop:
+    async with workshop(engine_reconnects=0) as shop:
         task = await shop.task("Endless", sh("sleep 86403", image=busybox_image))
         run = await shop.integration.execute_task_workflow(task.id)
         await until(lambda: bool(processes_with("86403")))
@@ -91,6 +91,78 @@ async def test_a_killed_engine_fails_the_run_that_it_carried_and_the_next_run_ge
         again = await shop.run_steps(sh("echo back", image=busybox_image), title="Again")
         assert again.run.status is WorkflowStatus.SUCCEEDED
         assert shop.integration.communication.status().breaker is BreakerState.CLOSED
+
+
+FILE = {"name": "out", "path": "out.txt"}
+FROM_FIRST = {"type": "step", "step": "first", "output": "out", "target": "in.txt"}
+
+
+def kill_engine(shop: Workshop) -> None:
+    pid = shop.integration.communication.status().pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+
+
+def counted(number: str, image: str) -> list[dict[str, object]]:
+    """Three steps that tell in a cache volume how often each ran; the second ends only when it runs again."""
+    volume = {"caches": [{"name": f"count-{number}", "target": "/count"}]}
+    second = f"echo second >> /count/log; [ $(grep -c second /count/log) -gt 1 ] || sleep {number}; cat in.txt"
+    return [
+        sh(f"echo {number} > out.txt; echo first >> /count/log", step="first", outputs=[FILE], image=image, **volume),
+        sh(second, step="second", sources=[FROM_FIRST], image=image, **volume),
+        sh("cat in.txt /count/log", step="third", needs=["second"], sources=[FROM_FIRST], image=image, **volume),
+    ]
+
+
+async def test_a_run_whose_engine_dies_goes_on_in_a_new_one_from_the_layers_of_the_old(
+    workshop: OpenWorkshop, busybox_image: str
+) -> None:
+    """Steps that had ended are not run again; what ran is."""
+    async with workshop() as shop:
+        task = await shop.task("Counted", *counted("86431", busybox_image))
+        run = await shop.integration.execute_task_workflow(task.id)
+        await until(lambda: bool(processes_with("86431")))
+        kill_engine(shop)
+        await shop.integration.wait_for_run(run.id)
+        state = await shop.integration.get_run(run.id)
+        assert state.run.status is WorkflowStatus.SUCCEEDED, state.run.reason
+        assert [step.attempts for step in state.steps] == [1, 1, 1]
+        assert state.steps[1].stdout_tail.strip() == "86431"
+        assert state.steps[2].stdout_tail.split() == ["86431", "first", "second", "second"]
+        assert "went on in a new session" in state.run.warnings[-1]
+        status = shop.integration.communication.status()
+        assert (status.breaker, status.sessions_opened, status.calls_in_flight) == (BreakerState.CLOSED, 2, 0)
+
+
+async def test_a_run_goes_on_when_the_circuit_that_its_engine_opened_closes_again(
+    workshop: OpenWorkshop, engine_data: Path
+) -> None:
+    settings = Settings.model_validate({"data_dir": engine_data, "engine": "embedded"})
+    communication = DaggerCommunicationManager(settings, failures_to_open=1, seconds_open=1)
+    async with workshop(communication=communication) as shop:
+        run = await shop.integration.execute_task_workflow(
+            (await shop.task("Counted", *counted("86432", HOST_TOOLCHAIN))).id
+        )
+        await until(lambda: bool(processes_with("86432")))
+        kill_engine(shop)
+        await until(lambda: communication.status().breaker is BreakerState.OPEN)
+        ended = await shop.integration.wait_for_run(run.id)
+        assert ended.status is WorkflowStatus.SUCCEEDED, ended.reason
+        assert communication.status().breaker is BreakerState.CLOSED
+
+
+async def test_an_engine_that_dies_again_and_again_ends_the_run_with_that_reason(workshop: OpenWorkshop) -> None:
+    async with workshop(engine_reconnects=1) as shop:
+        task = await shop.task("Endless", sh("sleep 86433", image=HOST_TOOLCHAIN))
+        run = await shop.integration.execute_task_workflow(task.id)
+        for _ in range(2):
+            await until(lambda: bool(processes_with("86433")))
+            kill_engine(shop)
+            await until(lambda: not processes_with("86433"))
+        ended = await shop.integration.wait_for_run(run.id)
+        assert ended.status is WorkflowStatus.FAILED
+        assert ended.reason is not None
+        assert ended.reason.code == "engine_lost"
 
 
 async def test_failing_commands_never_open_the_circuit(workshop: OpenWorkshop, busybox_image: str) -> None:

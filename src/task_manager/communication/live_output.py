@@ -6,6 +6,7 @@ import json
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from task_manager.structured_log import get_logger
 
@@ -33,8 +34,15 @@ class LiveOutput:
     begins: bool = False
 
 
+class LiveOutputSource(Protocol):
+    """Where an engine tells what steps write while they run; a session that has none tells it at their ends."""
+
+    def output(self, run_id: str) -> AsyncIterator[LiveOutput]:
+        """What a run's steps write from now on, until the session ends; a broken stream only ends it earlier."""
+
+
 class EventStream:
-    """A session's stream of events.
+    """The embedded engine's stream of events.
 
     Args:
         port: Where the session listens on loopback.

@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from task_manager.communication.live_output import EventStream
+from task_manager.communication.live_output import EventStream, LiveOutputSource
 from task_manager.communication.process import SessionProcess
 from task_manager.communication.translation import engine_errors
 from task_manager.config import EngineChoice, Settings
@@ -84,8 +84,8 @@ class EngineSession:
         return self.choice.kind
 
     @property
-    def events(self) -> EventStream | None:
-        """The stream of what steps write while they run; none where the engine has no such stream."""
+    def live_output(self) -> LiveOutputSource | None:
+        """What steps write while they run; none where the engine does not tell before their ends."""
         if self.kind is not EngineKind.EMBEDDED or self._process is None:
             return None
         return EventStream(self._process.port, self._process.token)

@@ -170,6 +170,9 @@ class Settings(_Frozen):
     run_parallelism: int = Field(default_factory=_runs_at_once, ge=1, le=1024, description="Runs at once.")
     default_step_timeout: Seconds = Field(3600.0, description="Seconds, for steps that state none.")
     default_run_timeout: Seconds | None = Field(None, description="Seconds, for pipelines that state none.")
+    engine_reconnects: int = Field(
+        3, ge=0, le=100, description="How often a step is run again after the engine died under it."
+    )
     limits: Limits = Limits()
     environment: dict[VariableName, VariableValue] = Field(
         default_factory=dict, description="Environment variables that every step gets."

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
+from task_manager.communication.live_output import RUN_LABEL, STEP_LABEL
 from task_manager.conversion.paths import container_path
 from task_manager.errors import InvalidConfiguration, SourceNotFound
 from task_manager.pipeline import (
@@ -43,6 +45,8 @@ class StepContainers:
         context: The run.
         environment: Variables that every step gets; a step's own win.
         images: What stands for each image that steps and services name.
+        labelled: Whether containers say whose they are, for those who read the engine's events; where nobody can,
+            labels might only hurt the cache.
     """
 
     def __init__(
@@ -51,25 +55,46 @@ class StepContainers:
         context: RunContext,
         environment: Mapping[str, str],
         images: Mapping[str, ResolvedImage],
+        *,
+        labelled: bool,
     ) -> None:
         self._client = client
         self._context = context
         self._environment = environment
         self._images = images
-        self._finished: dict[str, tuple[Step, dagger.Container, frozenset[str]]] = {}
+        self._labelled = labelled
+        self._finished: dict[str, _Finished] = {}
+        self._containers: dict[str, dagger.Container] = {}
 
-    def finished(self, step: Step, container: dagger.Container, outputs: frozenset[str]) -> None:
+    def in_session(self, client: dagger.Client, images: Mapping[str, ResolvedImage]) -> StepContainers:
+        """The same containers in another session, where each ended step's is described anew when it is needed.
+
+        The engine answers it from its layers, or runs it again where it has lost them.
+        """
+        moved = StepContainers(client, self._context, self._environment, images, labelled=self._labelled)
+        moved._finished = self._finished  # shared: what still ends in the old session has ended for the new one too
+        return moved
+
+    def finished(self, step: Step, attempt: int, container: dagger.Container, outputs: frozenset[str]) -> None:
         """Remember an ended step's container and the outputs that it has, for the steps that use them."""
-        self._finished[step.id] = (step, container, outputs)
+        self._finished[step.id] = _Finished(step, attempt, outputs)
+        self._containers[step.id] = container
 
-    async def describe(self, step: Step, base: dagger.Container, attempt: int) -> dagger.Container:
-        """The container of a step up to, not including, its command.
+    async def describe(self, step: Step, attempt: int) -> dagger.Container:
+        """The container of a step with its command, which is not run yet; any exit code is let through.
 
         Raises:
             SourceNotFound: A source is missing or lies outside the task's source folder.
             InvalidConfiguration: A secret is not there.
         """
-        container = base
+        container = await self._before_command(step, attempt)
+        if self._labelled:
+            container = container.with_label(RUN_LABEL, self._context.run_id).with_label(STEP_LABEL, step.id)
+        arguments = command_line(step)
+        return container if arguments is None else _with_command(container, arguments)
+
+    async def _before_command(self, step: Step, attempt: int) -> dagger.Container:
+        container = self._images[step.image].container
         for name, value in {**self._environment, **step.environment, **self._epoch(step, attempt)}.items():
             container = container.with_env_variable(name, value)
         if not step.network:
@@ -142,9 +167,13 @@ class StepContainers:
         return container.with_directory(target, tree)
 
     async def _with_step_source(self, container: dagger.Container, target: str, source: StepSource) -> dagger.Container:
-        step, ran, there = self._finished[source.step]
-        if source.output not in there:
+        ended = self._finished[source.step]
+        if source.output not in ended.outputs:
             return container
+        step = ended.step
+        if step.id not in self._containers:
+            self._containers[step.id] = await self.describe(step, ended.attempt)
+        ran = self._containers[step.id]
         output = next(output for output in step.outputs if output.name == source.output)
         match output.type:
             case OutputType.STDOUT:
@@ -162,6 +191,22 @@ class StepContainers:
         if path.is_dir():
             return container.with_directory(target, self._client.host().directory(str(path), no_cache=True))
         return container.with_file(target, self._client.host().file(str(path), no_cache=True))
+
+
+@dataclass(frozen=True)
+class _Finished:
+    """A step that ended: in which attempt, and with which outputs."""
+
+    step: Step
+    attempt: int
+    outputs: frozenset[str]
+
+
+def _with_command(container: dagger.Container, arguments: list[str]) -> dagger.Container:
+    import dagger
+
+    # So that a failed command's outputs can be read.
+    return container.with_exec(arguments, expect=dagger.ReturnType.ANY)
 
 
 def command_line(step: Step) -> list[str] | None:

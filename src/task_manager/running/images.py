@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from task_manager.communication import EngineKind, EngineSession
@@ -69,6 +69,17 @@ async def resolve_image(session: EngineSession, image: str, needs: Needs, policy
         if policy is not ImagePolicy.AUTO or session.kind is not EngineKind.EMBEDDED:
             raise
         return await _host_toolchain(session, image, needs, error)
+
+
+async def resolve_again(session: EngineSession, image: ResolvedImage) -> ResolvedImage:
+    """The very same image in another session, whatever its tag names by now.
+
+    Raises:
+        EngineError: It cannot be had there.
+    """
+    pinned = image.digest if image.digest and image.reference != HOST_TOOLCHAIN else image.reference
+    with engine_errors():
+        return replace(image, container=await session.client.container().from_(pinned).sync())
 
 
 def missing_programs(needs: Needs) -> dict[str, list[str]]:

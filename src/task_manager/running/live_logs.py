@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-from task_manager.communication.live_output import EventStream, LiveOutput
+from task_manager.communication.live_output import LiveOutput, LiveOutputSource
 from task_manager.logs import STDERR, STDOUT, read_log
 from task_manager.structured_log import get_logger
 
@@ -28,6 +26,7 @@ class LiveLogs:
         self._folder = run_folder
         self._limit = limit
         self._finished: set[str] = set()
+        self._task: asyncio.Task[None] | None = None
 
     def finish(self, step_id: str) -> None:
         """Write no more for a step: its logs are final from now on."""
@@ -38,21 +37,21 @@ class LiveLogs:
         stdout, stderr = (read_log(self._folder / step_id, name) for name in _NAMES.values())
         return stdout, stderr
 
-    @contextlib.asynccontextmanager
-    async def following(self, events: EventStream | None, run_id: str) -> AsyncIterator[None]:
-        """Write for the time of the block; nothing where there is no stream of events."""
-        if events is None:
-            yield
-            return
-        task = asyncio.create_task(self._follow(events, run_id))
-        try:
-            yield
-        finally:
+    async def follow(self, source: LiveOutputSource | None, run_id: str) -> None:
+        """Write what comes from a session from now on, instead of from the one before; nothing where none is given."""
+        await self.close()
+        if source is not None:
+            self._task = asyncio.create_task(self._follow(source, run_id), name=f"live logs of {run_id}")
+
+    async def close(self) -> None:
+        """Write no more."""
+        task, self._task = self._task, None
+        if task is not None:
             task.cancel()
             await asyncio.wait([task])
 
-    async def _follow(self, events: EventStream, run_id: str) -> None:
-        async for output in events.output(run_id):
+    async def _follow(self, source: LiveOutputSource, run_id: str) -> None:
+        async for output in source.output(run_id):
             if output.step_id in self._finished:
                 continue
             try:
