@@ -16,6 +16,7 @@ from task_manager.models import Event
 from task_manager.store import tables
 from task_manager.store.database import read_only
 from task_manager.store.paging import check_limit
+from task_manager.store.prepared import Prepared
 from task_manager.store.records import RecordTable
 from task_manager.store.signals import CHANNEL
 
@@ -28,29 +29,22 @@ _columns = tables.events.c
 _next_in_run = select(func.coalesce(func.max(_columns.run_sequence), 0) + 1).where(
     _columns.run_id == bindparam("of_run")
 )
-_append = (
-    insert(tables.events)
-    .values(run_sequence=_next_in_run.scalar_subquery())
-    .returning(_columns.sequence, _columns.run_sequence)
-)
+_given = {column.name for column in _columns} - {"sequence", "run_sequence"}
+_append = Prepared(insert(tables.events).values(run_sequence=_next_in_run.scalar_subquery()).inline(), _given)
 
 
-def append(c: Connection, event: Event) -> Event:
+def append(c: Connection, event: Event) -> None:
     """Write an event at the log's end.
 
     Args:
         c: The transaction.
-        event: Its sequence numbers are not looked at.
-
-    Returns:
-        The event with its sequence numbers.
+        event: It gets its sequence numbers in the log; those that it has are not looked at.
     """
     if c.dialect.name == "postgresql":
         c.execute(_lock_and_tell)
     row = _events.row(event)
     del row["sequence"], row["run_sequence"]
-    numbers = c.execute(_append, {**row, "of_run": event.run_id}).mappings().one()
-    return event.model_copy(update=dict(numbers))
+    _append.execute(c, {**row, "of_run": event.run_id})
 
 
 @read_only

@@ -23,6 +23,7 @@ from task_manager.errors import Conflict, InvalidInput, NotFound, StoreError
 from task_manager.model_findings import model_findings
 from task_manager.models import Record
 from task_manager.store.paging import Page, after, check_limit, encode_cursor
+from task_manager.store.prepared import Prepared
 from task_manager.store.tables import UtcTime
 
 R = TypeVar("R", bound=Record)
@@ -80,7 +81,7 @@ class RecordTable(Generic[R]):
         """The records of rows; a kind with fields in another table reads them here."""
         return tuple(self.record(row) for row in rows)
 
-    def record(self, row: RowMapping, **more: Any) -> R:
+    def record(self, row: RowMapping | Mapping[str, Any], **more: Any) -> R:
         """The record of a row.
 
         Args:
@@ -193,6 +194,7 @@ class RevisedTable(IdentifiedTable[R]):
         self._update = update(table).where(
             table.c.id == bindparam("known_id"), table.c.revision == bindparam("known_revision")
         )
+        self._updates: dict[frozenset[str], Prepared] = {}
 
     def update(self, c: Connection, record: R) -> R:
         """Stores a changed record, if nobody changed it since it was read.
@@ -227,8 +229,11 @@ class RevisedTable(IdentifiedTable[R]):
         return self._compare_and_set(c, changed, row.pop("id"), row.pop("revision"), row)
 
     def _compare_and_set(self, c: Connection, record: R, identifier: str, revision: int, row: Mapping[str, Any]) -> R:
+        columns = frozenset(row) | {"revision"}
+        if columns not in self._updates:
+            self._updates[columns] = Prepared(self._update, columns)
         values = {**row, "revision": revision + 1, "known_id": identifier, "known_revision": revision}
-        if c.execute(self._update, values).rowcount == 0:
+        if self._updates[columns].execute(c, values) == 0:
             raise self.conflict(c, identifier, revision)
         return record.model_copy(update={"revision": revision + 1})
 

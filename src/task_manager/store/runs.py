@@ -14,6 +14,7 @@ from task_manager.models import Event, EventKind, WorkflowRun
 from task_manager.store import events, tables
 from task_manager.store.database import read_only
 from task_manager.store.paging import DEFAULT_LIMIT, Page
+from task_manager.store.prepared import Prepared
 from task_manager.store.records import Lock, RevisedTable
 from task_manager.workflow_status import TASK_STATUS_OF_RUN, Reason, TaskStatus, WorkflowStatus, check_transition
 
@@ -25,9 +26,16 @@ _STARTED: Final = frozenset({WorkflowStatus.PREPARING, WorkflowStatus.RUNNING})
 _runs = RevisedTable("run", WorkflowRun, tables.runs, newest_first=True)
 _columns = tables.runs.c
 _tasks = tables.tasks
-_change_task = (
+# Both rows are locked, so that both are read as they are when the transaction's turn comes.
+_with_task = Prepared(
+    select(tables.runs, _tasks.c.status.label("task_status"))
+    .join(_tasks, _tasks.c.id == _columns.task_id)
+    .where(_columns.id == bindparam("known_id"))
+    .with_for_update(key_share=True)
+)
+_change_task = Prepared(
     update_rows(_tasks)
-    .where(_tasks.c.id == bindparam("known_id"), _tasks.c.status != bindparam("new_status"))
+    .where(_tasks.c.id == bindparam("known_id"))
     .values(status=bindparam("new_status"), updated_at=bindparam("now"), revision=_tasks.c.revision + 1)
 )
 
@@ -108,7 +116,7 @@ def transition(
         InvalidTransition: The table does not allow it; nothing is changed.
         NotFound: There is no such run.
     """
-    run = _runs.get(c, run_id, lock=Lock.CHANGE)
+    run, task_status = _find_with_task(c, run_id)
     if expected_revision is not None and run.revision != expected_revision:
         raise _runs.conflict(c, run_id, expected_revision)
     check_transition(run.status, to, run_id=run_id)
@@ -118,7 +126,7 @@ def transition(
     if to.is_terminal:
         changes["finished_at"] = now
     changed = _runs.change(c, run, changes)
-    _follow(c, changed)
+    _follow(c, changed, task_status)
     events.append(c, _status_event(changed, previous=run.status, actor=actor, time=now))
     return changed
 
@@ -211,8 +219,17 @@ def _status_event(run: WorkflowRun, *, previous: WorkflowStatus | None, actor: s
     )
 
 
-def _follow(c: Connection, run: WorkflowRun) -> None:
+def _find_with_task(c: Connection, run_id: str) -> tuple[WorkflowRun, str]:
+    """A run that is going to change, and its task's status."""
+    row = _with_task.first(c, {"known_id": run_id})
+    if row is None:
+        raise _runs.missing(c, run_id)
+    task_status: str = row.pop("task_status")
+    return _runs.record(row), task_status
+
+
+def _follow(c: Connection, run: WorkflowRun, task_status: str) -> None:
     """Give the run's task the status that the table relates to the run's."""
     status: TaskStatus | None = TASK_STATUS_OF_RUN[run.status]
-    if status is not None:
-        c.execute(_change_task, {"known_id": run.task_id, "new_status": status.value, "now": run.updated_at})
+    if status is not None and status != task_status:
+        _change_task.execute(c, {"known_id": run.task_id, "new_status": status.value, "now": run.updated_at})
