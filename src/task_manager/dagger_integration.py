@@ -14,7 +14,7 @@ from typing import Self
 from pydantic import JsonValue
 
 from task_manager import graph
-from task_manager.communication import DaggerCommunicationManager
+from task_manager.communication import ContainerRecord, ContainerSpec, DaggerCommunicationManager, run_containers
 from task_manager.config import Settings, load_settings
 from task_manager.errors import DependenciesNotMet, DependencyCycle, InvalidInput, InvalidTransition
 from task_manager.local_scheduler import LocalScheduler
@@ -335,6 +335,49 @@ class TaskWorkflowIntegration:
                 raise
         await self._open.scheduler.cancel(run_id)
         return await self.wait_for_run(run_id, _CANCEL_SECONDS)
+
+    async def create_container(self, spec: ContainerSpec) -> ContainerRecord:
+        """Write down a container to hold; see `DaggerCommunicationManager.create_container`."""
+        return await self.communication.create_container(spec)
+
+    async def start_container(self, container_id: str) -> ContainerRecord:
+        """Start a held container in this process; see `DaggerCommunicationManager.start_container`."""
+        return await self.communication.start_container(container_id)
+
+    async def stop_container(self, container_id: str) -> ContainerRecord:
+        """Stop a held container of any process; see `DaggerCommunicationManager.stop_container`."""
+        return await self.communication.stop_container(container_id)
+
+    async def delete_container(self, container_id: str) -> None:
+        """Forget a held container that does not run; see `DaggerCommunicationManager.delete_container`."""
+        await self.communication.delete_container(container_id)
+
+    async def get_container_status(self, container_id: str) -> ContainerRecord:
+        """How a container of any process is; see `list_containers`.
+
+        Raises:
+            NotFound: There is no such container.
+        """
+        known = {record.id: record for record in await self.list_containers()}
+        return known.get(container_id) or await self.communication.get_container_status(container_id)
+
+    async def list_containers(
+        self, *, run_id: str | None = None, capability: str | None = None
+    ) -> tuple[ContainerRecord, ...]:
+        """The containers of all runs that are not over and those that somebody holds, whichever process has them.
+
+        Args:
+            run_id: Of this run alone.
+            capability: Those alone that have it, such as `service:NAME` or `port:NUMBER`.
+        """
+        stored = await self._open.store.run(run_containers.of_active_runs, run_id=run_id)
+        everywhere = [*stored, *self.communication.held_containers(), *self.communication.containers.list()]
+        found = {record.id: record for record in everywhere}
+        return tuple(
+            record
+            for record in found.values()
+            if run_id in (None, record.run_id) and (capability is None or capability in record.capabilities)
+        )
 
     async def _ended(self, run_id: str) -> WorkflowRun:
         await self._open.scheduler.wait(run_id)

@@ -10,12 +10,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from task_manager.communication import (
-    ContainerRecord,
     ContainerState,
     DaggerCommunicationManager,
     EngineKind,
     EngineSession,
 )
+from task_manager.communication.containers import containers_of_step, state_of_step
+from task_manager.communication.images import Needs, ResolvedImage, needs_by_image, resolve_image
 from task_manager.config import Settings
 from task_manager.errors import (
     EngineCircuitOpen,
@@ -30,7 +31,6 @@ from task_manager.models import utc_now
 from task_manager.pipeline import Step
 from task_manager.pipeline_converter import ExecutionPlan
 from task_manager.running.containers import StepContainers, command_line
-from task_manager.running.images import Needs, ResolvedImage, needs_by_image, resolve_image
 from task_manager.running.live_logs import LiveLogs
 from task_manager.running.outputs import export_outputs
 from task_manager.running.reasons import reason_of
@@ -201,7 +201,7 @@ class _Run:
             started = self._clock()
             image = self._prepared.images[step.image]
             await self._observer.step_started(step, image.reference, image.digest)
-            self._register(step, image, started)
+            self._register(step, image, ContainerState.RUNNING, started)
             outcome = await self._attempts(step)
             outcome = replace(
                 outcome,
@@ -210,10 +210,7 @@ class _Run:
                 started_at=started,
                 finished_at=self._clock(),
             )
-            state = ContainerState.STOPPED if outcome.status is StepStatus.TIMED_OUT else ContainerState.EXITED
-            self._communication.containers.update(
-                self._container_id(step), state=state, finished_at=outcome.finished_at
-            )
+            self._register(step, image, state_of_step(outcome.status), started, outcome.finished_at)
             return outcome
 
     async def _attempts(self, step: Step) -> StepOutcome:
@@ -303,21 +300,19 @@ class _Run:
         reason = Reason(code="cancelled", text="Stopped with its run.")
         return StepOutcome(step, StepStatus.CANCELLED, image=step.image, reason=reason, finished_at=self._clock())
 
-    def _register(self, step: Step, image: ResolvedImage, started: datetime) -> None:
-        self._communication.containers.register(
-            ContainerRecord(
-                id=self._container_id(step),
-                run_id=self._prepared.context.run_id,
-                step_id=step.id,
-                image=image.reference,
-                state=ContainerState.RUNNING,
-                capabilities=_capabilities(step),
-                started_at=started,
-            )
-        )
-
-    def _container_id(self, step: Step) -> str:
-        return f"{self._prepared.context.run_id}/{step.id}"
+    def _register(
+        self,
+        step: Step,
+        image: ResolvedImage,
+        state: ContainerState,
+        started: datetime,
+        finished: datetime | None = None,
+    ) -> None:
+        run_id = self._prepared.context.run_id
+        for record in containers_of_step(
+            run_id, step, image.reference, state, started_at=started, finished_at=finished
+        ):
+            self._communication.containers.register(record)
 
     def _cut(self, text: str) -> str:
         limit = int(self._settings.limits.output_bytes)
@@ -340,9 +335,3 @@ def _network_warnings(session: EngineSession, steps: Sequence[Step]) -> list[Rea
         return []
     text = f"The engine ({session.description}) gives every step a network, also {', '.join(isolated)}."
     return [Reason(code="network_not_isolated", text=text, details={"steps": list(isolated)})]
-
-
-def _capabilities(step: Step) -> frozenset[str]:
-    network = ["network"] if step.network else []
-    services = [f"service:{service.name}" for service in step.services]
-    return frozenset([*network, *services, *(f"cache:{volume.name}" for volume in step.caches)])

@@ -1,12 +1,13 @@
-"""What steps write, while they run: read off the embedded engine's stream of events."""
+"""What steps write, while they run."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from task_manager.structured_log import get_logger
 
@@ -20,25 +21,34 @@ _CONNECT_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class LiveOutput:
-    """Something that a step of a run wrote.
+    """Something that a step of a run wrote, or that it began or ended.
 
     Attributes:
         stream: `stdout` or `stderr`.
         text: Lines with their ends.
         begins: Whether the step starts anew: what it wrote before was an earlier attempt's.
+        ended: Whether its command is over.
+        exit_code: How it ended, where that is known.
     """
 
     step_id: str
     stream: str = ""
     text: str = ""
     begins: bool = False
+    ended: bool = False
+    exit_code: int | None = None
 
 
 class LiveOutputSource(Protocol):
-    """Where an engine tells what steps write while they run; a session that has none tells it at their ends."""
+    """Where an engine tells what steps write while they run; where there is none, it is known at their ends."""
 
-    def output(self, run_id: str) -> AsyncIterator[LiveOutput]:
-        """What a run's steps write from now on, until the session ends; a broken stream only ends it earlier."""
+    def output(self, owner: str, connected: asyncio.Event) -> AsyncGenerator[LiveOutput]:
+        """What the steps of an owner write from now on, until the session ends; a broken stream only ends it earlier.
+
+        Args:
+            owner: The `RUN_LABEL` of the containers: a run's id.
+            connected: Set when nothing that comes later can be missed.
+        """
 
 
 class EventStream:
@@ -53,23 +63,23 @@ class EventStream:
         self._url = f"http://127.0.0.1:{port}/events"
         self._token = token
 
-    async def output(self, run_id: str) -> AsyncIterator[LiveOutput]:
-        """What a run's steps write from now on, until the session ends; a broken stream only ends it earlier."""
+    async def output(self, owner: str, connected: asyncio.Event) -> AsyncGenerator[LiveOutput]:
+        """See `LiveOutputSource`."""
         import httpx  # only needed where a run is executed
 
         steps: dict[str, str] = {}
         try:
-            async for line in self._lines():
+            async for line in self._lines(connected):
                 event = json.loads(line)
-                if event["event"] == "started" and event["labels"].get(RUN_LABEL) == run_id:
-                    steps[event["step"]] = event["labels"].get(STEP_LABEL, "")
-                    yield LiveOutput(steps[event["step"]], begins=True)
-                elif event["event"] == "output" and event["step"] in steps:
-                    yield LiveOutput(steps[event["step"]], event["stream"], event["text"])
+                output = _output_of(event, owner, steps)
+                if output is not None:
+                    yield output
         except (httpx.HTTPError, ValueError, KeyError) as error:
-            log.warning("live_output_ended", run_id=run_id, error=str(error))
+            log.warning("live_output_ended", owner=owner, error=str(error))
+        finally:
+            connected.set()
 
-    async def _lines(self) -> AsyncIterator[str]:
+    async def _lines(self, connected: asyncio.Event) -> AsyncIterator[str]:
         import httpx
 
         timeout = httpx.Timeout(_CONNECT_SECONDS, read=None)
@@ -82,5 +92,19 @@ class EventStream:
             client.stream("GET", self._url) as answer,
         ):
             answer.raise_for_status()
+            connected.set()
             async for line in answer.aiter_lines():
                 yield line
+
+
+def _output_of(event: dict[str, Any], owner: str, steps: dict[str, str]) -> LiveOutput | None:
+    """What an event says about an owner's steps; those that were started are remembered in `steps`."""
+    if event["event"] == "started" and event["labels"].get(RUN_LABEL) == owner:
+        steps[event["step"]] = event["labels"].get(STEP_LABEL, "")
+        return LiveOutput(steps[event["step"]], begins=True)
+    step = steps.get(event.get("step", ""))
+    if step is None:
+        return None
+    if event["event"] == "output":
+        return LiveOutput(step, event["stream"], event["text"])
+    return LiveOutput(step, ended=True, exit_code=event["exitCode"]) if event["event"] == "ended" else None

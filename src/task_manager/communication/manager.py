@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import AwareDatetime
 
 from task_manager.communication.breaker import BreakerState, CircuitBreaker
-from task_manager.communication.containers import ContainerRegistry
+from task_manager.communication.containers import ContainerRecord, ContainerRegistry
+from task_manager.communication.held_containers import HeldContainers
+from task_manager.communication.held_files import ContainerSpec
 from task_manager.communication.sessions import EngineKind, EngineSession
 from task_manager.communication.shared_session import SharedSession
 from task_manager.communication.translation import engine_errors
@@ -88,6 +91,7 @@ class DaggerCommunicationManager:
         self.containers = ContainerRegistry()
         self._breaker = CircuitBreaker(failures_to_open=failures_to_open, seconds_open=seconds_open)
         self._session = SharedSession(settings, self._breaker)
+        self._held = HeldContainers(settings, self.containers, self.guard, clock)
         self._seconds_to_stop = seconds_to_stop
         self._clock = clock
         self._calls = 0
@@ -103,10 +107,11 @@ class DaggerCommunicationManager:
             pass
 
     async def shutdown(self) -> None:
-        """Close the session; a second call does nothing.
+        """Stop the containers that are held here and close the session; a second call does nothing.
 
         It is bounded in time: an engine that does not end is killed. A later call opens a new session.
         """
+        await self._held.close()
         await self._session.close(self._seconds_to_stop)
 
     @asynccontextmanager
@@ -179,3 +184,67 @@ class DaggerCommunicationManager:
                 remedy="Open an integration with this manager first, or make it with feed=store.feed.",
             )
         return self.feed.subscribe(after=after, run_id=run_id, project_id=project_id)
+
+    async def create_container(self, spec: ContainerSpec) -> ContainerRecord:
+        """Write down a container that somebody wants to hold; nothing is pulled or started.
+
+        Raises:
+            SourceNotFound: A mount's source is not there.
+            StoreUnwritable: The data folder cannot be written.
+        """
+        return self._held.create(spec)
+
+    async def start_container(self, container_id: str) -> ContainerRecord:
+        """Start a container in this process's session, and return when its ports accept connections.
+
+        It runs until it is stopped, its command ends, or this manager is shut down.
+
+        Raises:
+            NotFound: There is no such container.
+            InvalidTransition: It runs already, here or in another process.
+            SourceNotFound: A mount's source is not there any more.
+            ImageUnavailable: Its image cannot be had.
+            StepFailed: Its command ended before it was up.
+            EngineError: No engine, or it cannot be started there.
+        """
+        return await self._held.start(container_id)
+
+    async def stop_container(self, container_id: str) -> ContainerRecord:
+        """Stop a container, whichever process holds it, and return when it has ended.
+
+        Raises:
+            NotFound: There is no such container.
+            InvalidTransition: It does not run.
+            EngineError: The process that holds it did not stop it in time.
+        """
+        return await self._held.stop(container_id)
+
+    async def delete_container(self, container_id: str) -> None:
+        """Forget a container that does not run, with its log.
+
+        Raises:
+            NotFound: There is no such container.
+            InvalidTransition: It runs; stop it first.
+        """
+        self._held.delete(container_id)
+
+    async def get_container_status(self, container_id: str) -> ContainerRecord:
+        """How a container is: a held one of any process, or one of a run that this process executes.
+
+        Raises:
+            NotFound: There is no such container.
+        """
+        own = [record for record in self.containers.list() if record.id == container_id]
+        return own[0] if own else self._held.status(container_id)
+
+    def held_containers(self) -> tuple[ContainerRecord, ...]:
+        """The containers that anybody holds or held on this data folder and has not deleted, oldest first."""
+        return self._held.list()
+
+    def container_log(self, container_id: str) -> Path:
+        """The file of what a held container wrote since it was started last; there is none before that.
+
+        Raises:
+            NotFound: There is no such container.
+        """
+        return self._held.log(container_id)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
+from task_manager.communication.images import ResolvedImage
 from task_manager.communication.live_output import RUN_LABEL, STEP_LABEL
 from task_manager.conversion.paths import container_path
 from task_manager.errors import InvalidConfiguration, SourceNotFound
@@ -23,7 +24,6 @@ from task_manager.pipeline import (
     StepSource,
     TaskSource,
 )
-from task_manager.running.images import ResolvedImage
 from task_manager.running.records import RunContext
 
 if TYPE_CHECKING:

@@ -41,7 +41,9 @@ class LiveLogs:
         """Write what comes from a session from now on, instead of from the one before; nothing where none is given."""
         await self.close()
         if source is not None:
-            self._task = asyncio.create_task(self._follow(source, run_id), name=f"live logs of {run_id}")
+            connected = asyncio.Event()
+            self._task = asyncio.create_task(self._follow(source, run_id, connected), name=f"live logs of {run_id}")
+            await connected.wait()
 
     async def close(self) -> None:
         """Write no more."""
@@ -50,9 +52,9 @@ class LiveLogs:
             task.cancel()
             await asyncio.wait([task])
 
-    async def _follow(self, source: LiveOutputSource, run_id: str) -> None:
-        async for output in source.output(run_id):
-            if output.step_id in self._finished:
+    async def _follow(self, source: LiveOutputSource, run_id: str, connected: asyncio.Event) -> None:
+        async for output in source.output(run_id, connected):
+            if output.ended or output.step_id in self._finished:
                 continue
             try:
                 self._write(output)

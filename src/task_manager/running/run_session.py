@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from task_manager.communication import DaggerCommunicationManager, EngineSession
+from task_manager.communication.images import ResolvedImage, resolve_again
 from task_manager.errors import EngineCircuitOpen, EngineError, EngineLost, EngineUnavailable
 from task_manager.running.containers import StepContainers
-from task_manager.running.images import ResolvedImage, resolve_again
 from task_manager.structured_log import get_logger
 
 log = get_logger(__name__)

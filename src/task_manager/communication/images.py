@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from task_manager.communication import EngineKind, EngineSession
+from task_manager.communication.sessions import EngineKind, EngineSession
 from task_manager.communication.translation import engine_errors
 from task_manager.config import ImagePolicy
 from task_manager.errors import InvalidConfiguration, MissingPrograms, RegistryUnreachable
