@@ -7,6 +7,8 @@ import pytest
 
 from tests.environment import disks, skips
 from tests.environment.busybox_image import busybox_layout as build_busybox_layout
+from tests.environment.go_image import go_layout as build_go_layout
+from tests.environment.node_image import node_layout as build_node_layout
 from tests.environment.python_image import python_layout as build_python_layout
 from tests.environment.registry import Registry, black_hole_address, refused_address, running_registry
 
@@ -30,6 +32,18 @@ def busybox_layout() -> Path:
 def python_layout() -> Path:
     """An OCI image layout with Python and all that the built-in templates require."""
     return build_python_layout()
+
+
+@pytest.fixture(scope="session")
+def node_layout() -> Path:
+    """An OCI image layout with Node.js and npm."""
+    return build_node_layout()
+
+
+@pytest.fixture(scope="session")
+def go_layout() -> Path:
+    """An OCI image layout with Go, without any C compiler."""
+    return build_go_layout()
 
 
 @pytest.fixture(scope="session")

@@ -322,6 +322,8 @@ def test_a_template_that_was_edited_under_the_same_version_is_compiled_anew(tmp_
 
 # --- the rules that come with the package ---
 
+NODE = ["package.json", "test/shop.test.js"]
+GO = ["go.mod", "stock/stock_test.go"]
 PACKAGE = ["pyproject.toml", "src/pkg/main.py", "tests/test_main.py"]
 
 
@@ -329,6 +331,15 @@ PACKAGE = ["pyproject.toml", "src/pkg/main.py", "tests/test_main.py"]
     ("fields", "files", "template", "words"),
     [
         ({"type": "test"}, [], "python-tests", "type 'test'"),
+        ({"type": "test"}, NODE, "node-tests", "type 'test', file 'package.json'"),
+        ({"type": "test"}, GO, "go-tests", "type 'test', file 'go.mod'"),
+        ({"type": "test"}, [*NODE, *PACKAGE], "python-tests", "type 'test', file 'tests/test_main.py'"),
+        ({"type": "npm-test"}, GO, "node-tests", "type 'npm-test'"),
+        ({"type": "go-tests"}, NODE, "go-tests", "type 'go-tests'"),
+        ({"labels": ["tests"]}, NODE, "node-tests", "label 'tests', file 'package.json'"),
+        ({"labels": ["tests"]}, GO, "go-tests", "label 'tests', file 'go.mod'"),
+        ({"title": "Run the tests"}, NODE, "node-tests", "word 'tests', file 'package.json'"),
+        ({"title": "Run the tests"}, GO, "go-tests", "word 'tests', file 'stock/stock_test.go'"),
         ({"type": "Lint"}, [], "code-quality", "type 'lint'"),
         ({"type": "training"}, [], "ml-training", "type 'training'"),
         ({"type": "data"}, [], "data-processing", "type 'data'"),

@@ -161,8 +161,13 @@ def _list_files(root: Path) -> tuple[str, ...]:
     found: list[str] = []
     for folder, folders, names in os.walk(root):
         depth = len(Path(folder).relative_to(root).parts)
-        folders[:] = [] if depth >= _LISTED_DEPTH else sorted(name for name in folders if not name.startswith("."))
+        folders[:] = [] if depth >= _LISTED_DEPTH else sorted(name for name in folders if _is_the_projects(name))
         found.extend(Path(folder, name).relative_to(root).as_posix() for name in sorted(names))
         if len(found) >= _LISTED_FILES:
             break
     return tuple(found[:_LISTED_FILES])
+
+
+def _is_the_projects(folder: str) -> bool:
+    """Not what tools keep there, and not what packages of others brought: their tests say nothing of the project."""
+    return not folder.startswith(".") and folder != "node_modules"

@@ -1,5 +1,7 @@
 """Go, and the modules that programs of the tests import."""
 
+import os
+import re
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +14,17 @@ _FLAGS: Final = "-modcacherw -trimpath -buildvcs=false"
 # Compiled without optimisation in two thirds of the time.
 _BUILD: Final = ("build", "-gcflags=all=-N -l", "-ldflags=-s -w")
 
+_IMPORT: Final = re.compile(r'^\t"([\w/]+)"$', re.MULTILINE)
+_SMALL_TEST: Final = """package small
+
+import (
+	"os"
+	"testing"
+)
+
+func TestSmall(t *testing.T) { os.Getenv("SMALL") }
+"""
+
 
 def build_program(project: Path, program: Path) -> None:
     """Compiles the module in the folder `project`, whose imports are compiled once for all later test runs."""
@@ -23,6 +36,24 @@ def build_program(project: Path, program: Path) -> None:
 
     caches = cache.built_once("go", cache.digest_of(version, _FLAGS, *_BUILD, *lock), compile_imports)
     _run(project, caches, "-o", str(program), ".")
+
+
+def standard_library_cache(program: Path) -> Path:
+    """Returns a build cache in which the tests of a small module, and a program of one file, need nothing compiled.
+
+    Entries do not depend on where Go lies, so that they serve the same version in an image.
+    """
+    version = (toolchain_folder("go") / "VERSION").read_bytes()
+
+    def compile_all(folder: Path) -> None:
+        (folder / "go.mod").write_text("module example.com/small\n")
+        (folder / "small_test.go").write_text(_SMALL_TEST)
+        settings = {"GOCACHE": str(folder / "build"), "GOTOOLCHAIN": "local"}
+        for arguments in (("test", "./..."), ("build", "-o", os.devnull, str(program))):
+            run_toolchain([toolchain_folder("go") / "bin" / "go", *arguments], folder, settings)
+
+    key = cache.digest_of(version, _SMALL_TEST, *_IMPORT.findall(program.read_text()))
+    return cache.built_once("go-standard", key, compile_all) / "build"
 
 
 def _run(project: Path, caches: Path, *arguments: str) -> None:

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final, cast
 
 import zstandard
@@ -92,6 +92,46 @@ def add_link(layer: tarfile.TarFile, path: str, target: str) -> None:
     entry = tarfile.TarInfo(path)
     entry.type, entry.linkname, entry.mode = tarfile.SYMTYPE, target, 0o777
     layer.addfile(entry)
+
+
+def layer_of(layout: Path, number: int) -> Layer:
+    """Returns a layer of another layout's image, counted from 0, the lowest."""
+    descriptor = read_manifest(layout)[1][number]
+
+    def fill(layer: tarfile.TarFile) -> None:
+        with (
+            unpacking(descriptor, blob_path(layout, descriptor.digest)) as content,
+            tarfile.open(mode="r|", fileobj=content) as archive,
+        ):
+            for entry in archive:
+                layer.addfile(entry, archive.extractfile(entry) if entry.isfile() else None)
+
+    return Layer(fill)
+
+
+def tree(
+    root: Path, target: str = "", *, leave_out: Callable[[PurePosixPath], bool] = lambda _: False
+) -> Callable[[tarfile.TarFile], None]:
+    """Returns what adds a folder's content, all of it root's, to a layer.
+
+    Args:
+        root: The folder.
+        target: Where its content appears in the image, such as `usr/local`.
+        leave_out: Whether a path, relative to `root`, is left out with all below it.
+    """
+
+    def accept(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        if leave_out(PurePosixPath(entry.name).relative_to(target)):
+            return None
+        entry.uid = entry.gid = 0
+        entry.uname = entry.gname = ""
+        return entry
+
+    def fill(layer: tarfile.TarFile) -> None:
+        for path in sorted(root.iterdir()):
+            layer.add(path, (PurePosixPath(target) / path.name).as_posix(), filter=accept)
+
+    return fill
 
 
 def write_layout(folder: Path, layers: Sequence[Layer], settings: ImageSettings) -> None:

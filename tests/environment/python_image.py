@@ -7,12 +7,11 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from importlib.metadata import EntryPoint, distributions
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 from tests.environment import cache, oci
@@ -22,7 +21,8 @@ SUITE: Final = "bookworm"
 PYTHON: Final = "3.11"
 """The version of Python in that release of Debian."""
 
-SITE: Final = f"usr/local/lib/python{PYTHON}/dist-packages"
+LOCAL: Final = "usr/local"
+SITE: Final = f"{LOCAL}/lib/python{PYTHON}/dist-packages"
 SETTINGS: Final = oci.ImageSettings(command=("python3",), working_directory="/")
 
 PROJECT: Final = Path(__file__).parents[2]
@@ -57,12 +57,11 @@ def _build(folder: Path) -> None:
         _install_libraries(root)
         _remove_unused(root)
         _compile(root)
-        local = root / "usr" / "local"
         oci.write_layout(
             folder,
             [
-                oci.Layer(_tree(root, leave_out=local)),
-                oci.Layer(_tree(root, only=local), oci.Compression.ZSTD),
+                oci.Layer(oci.tree(root, leave_out=lambda path: path.is_relative_to(LOCAL))),
+                oci.Layer(oci.tree(root / LOCAL, LOCAL), oci.Compression.ZSTD),
             ],
             SETTINGS,
         )
@@ -157,23 +156,6 @@ def _compile(root: Path) -> None:
     compiler = (sys.executable, "-m", "compileall", "-qq", "-j", "0", "--invalidation-mode", "unchecked-hash")
     # Some packages carry modules of another version's syntax; they are left as they are.
     subprocess.run([*compiler, "-s", str(root), "-p", "/", *folders], check=False, capture_output=True)
-
-
-def _tree(root: Path, *, only: Path | None = None, leave_out: Path | None = None) -> Callable[[tarfile.TarFile], None]:
-    """Returns what adds the files below `root` to a layer, all of them root's."""
-
-    def accept(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-        if leave_out and PurePosixPath(entry.name).is_relative_to(leave_out.relative_to(root).as_posix()):
-            return None
-        entry.uid = entry.gid = 0
-        entry.uname = entry.gname = ""
-        return entry
-
-    def fill(layer: tarfile.TarFile) -> None:
-        for path in [only] if only else sorted(root.iterdir()):
-            layer.add(path, path.relative_to(root).as_posix(), filter=accept)
-
-    return fill
 
 
 def _run(*command: str) -> str:

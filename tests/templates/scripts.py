@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 from task_manager.workflow_templates import BUILT_IN_TEMPLATES
@@ -13,12 +14,17 @@ OFFLINE = {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull}
 """Variables under which pip reaches no package index."""
 
 
+INTERPRETERS = {".py": (sys.executable,), ".mjs": ("node",), ".go": ("go", "run")}
+"""What runs scripts of each language; Go and Node.js come with the packages that the tests need."""
+
+
 def run_script(
     name: str, *arguments: str, cwd: Path, environment: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a script, such as `code-quality/scripts/run_ruff.py`."""
-    command = [sys.executable, str(BUILT_IN_TEMPLATES / name), *arguments]
+    command = [*INTERPRETERS[Path(name).suffix], str(BUILT_IN_TEMPLATES / name), *arguments]
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "COV_"))}
+    inherited["PATH"] = os.pathsep.join((sysconfig.get_path("scripts"), inherited["PATH"]))
     return subprocess.run(
         command, check=False, cwd=cwd, env={**inherited, **(environment or {})}, capture_output=True, text=True
     )

@@ -169,6 +169,8 @@ PARAMETERS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "ml-training": st.fixed_dictionaries(
         {"data": st.just("a.csv"), "target": TEXT, "features": st.lists(TEXT, unique=True), "epochs": st.integers(1, 9)}
     ),
+    "node-tests": st.fixed_dictionaries({"name_pattern": TEXT, "extra_arguments": st.lists(TEXT)}),
+    "go-tests": st.fixed_dictionaries({"run": TEXT, "skip": TEXT, "extra_arguments": st.lists(TEXT)}),
     "build-package": st.fixed_dictionaries({"environment": st.dictionaries(st.just("NAME"), TEXT)}),
     "service-test": st.fixed_dictionaries(
         {

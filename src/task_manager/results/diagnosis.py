@@ -12,14 +12,14 @@ from task_manager.workflow_status import StepStatus
 
 _MAXIMUM_LENGTH = 300
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f]")
-_PYTEST_SUMMARY = re.compile(r"^(FAILED|ERROR) \S")
+_SUMMARY = re.compile(r"^(FAILED|ERROR) \S")
 _PYTEST_REASON = re.compile(r"^E {2,}\S")
 _TRACEBACK = "Traceback (most recent call last):"
 _FRAME = re.compile(r'^\s+File ".+", line \d+')
 _RAISED = re.compile(r"^[A-Za-z_][\w.]*(: .*)?$")
 _ERROR = re.compile(
     r"(?i)(^|[\s:\]])(fatal|fatal error|error|panic|exception)(\[[\w-]+\])?:\s*\S"
-    r"|^(npm ERR!|make(\[\d+\])?: \*\*\*)"
+    r"|^(npm (ERR!|error) |make(\[\d+\])?: \*\*\*)"
     r"|command not found|no such file or directory|permission denied|executable file not found|out of memory"
 )
 _LAST_LINES = 3
@@ -99,8 +99,8 @@ def _unique(lines: Iterable[str]) -> list[str]:
 
 
 def _failed_tests(lines: Sequence[str]) -> list[str]:
-    """pytest: its summary, which names test and reason, then the reasons in full."""
-    summary = [line for line in lines if _PYTEST_SUMMARY.match(line)]
+    """Summaries in pytest's form, which name test and reason, then pytest's reasons in full."""
+    summary = [line for line in lines if _SUMMARY.match(line)]
     return summary + [line for line in lines if _PYTEST_REASON.match(line)]
 
 

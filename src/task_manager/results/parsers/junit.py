@@ -1,9 +1,15 @@
-"""JUnit XML, as pytest, unittest runners, Jest, Maven and many others write it."""
+"""JUnit XML, as pytest, unittest runners, Node.js, Jest, Maven and many others write it.
+
+Suites may hold suites, and `testsuites` may hold test cases without any suite.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
+from typing import Any, NamedTuple
 from xml.parsers import expat
 
 from junitparser import Attr, Error, Failure, JUnitXml, JUnitXmlError, TestCase
@@ -17,6 +23,10 @@ _MAXIMUM_DEPTH = 64
 _MAXIMUM_FAILURES = 1000
 _MAXIMUM_DETAILS = 4000
 _PLACE = re.compile(r"^(?![E>] )(?P<file>[^\s:][^:\n]*\.\w{1,8}):(?P<line>\d+):", re.MULTILINE)
+_SCRIPT_FRAME = re.compile(
+    r"^\s*at (?:.* \()?(?!node:)(?P<file>[^\s()]+\.\w{1,8}):(?P<line>\d+):\d+\)?(?: \{)?$", re.MULTILINE
+)
+_NODE_CLASS = "test"  # the class name of every test that Node.js reports
 _FRAME = re.compile(r'^\s*File "(?P<file>[^"\n]+)", line (?P<line>\d+)', re.MULTILINE)
 
 
@@ -25,6 +35,13 @@ class _Case(TestCase):
 
     file = Attr()
     line = Attr()
+
+
+class _Placed(NamedTuple):
+    """A test case and the names of the suites that it is in, outermost first."""
+
+    case: _Case
+    suites: tuple[str, ...]
 
 
 def parse_junit(path: Path, name: str) -> Parsed[TestReport]:
@@ -40,11 +57,9 @@ def parse_junit(path: Path, name: str) -> Parsed[TestReport]:
     content = read_report(path, name, expected=_EXPECTED, limit=_MAXIMUM_BYTES)
     _require_plain_xml(content, name)
     try:
-        xml = JUnitXml.fromstring(content)
-        suites = list(xml)
-        cases = [_with_place(case) for suite in suites for case in suite]
-        seconds = sum(max(suite.time or 0.0, 0.0) for suite in suites)
-        return Parsed(_report(cases, seconds))
+        root: Any = JUnitXml.fromstring(content)._elem  # of its own, junitparser leaves out cases without a suite
+        cases = list(_cases(root, (root.get("name", ""),)))
+        return Parsed(_report(cases, _seconds(root)))
     except JUnitXmlError as error:
         root = re.search(rb"<([A-Za-z_][\w.:-]*)", content)
         found = f"XML whose root is <{root[1].decode() if root else '?'}>"
@@ -53,9 +68,18 @@ def parse_junit(path: Path, name: str) -> Parsed[TestReport]:
         raise invalid(name, expected=_EXPECTED, found="a time or count that is no number") from error
 
 
-def _with_place(case: TestCase) -> _Case:
-    placed: _Case = _Case.fromelem(case)  # type: ignore[no-untyped-call]  # junitparser annotates little
-    return placed
+def _cases(element: Any, suites: tuple[str, ...]) -> Iterator[_Placed]:
+    for below in element:
+        if below.tag == "testcase":
+            yield _Placed(_Case.fromelem(below), suites)  # type: ignore[no-untyped-call]  # junitparser annotates little
+        elif below.tag == "testsuite":
+            yield from _cases(below, (*suites, below.get("name", "")))
+
+
+def _seconds(root: Any) -> float:
+    """What suites and cases took, as far as they tell; an outer suite's time holds that of those in it."""
+    several = [root] if root.tag == "testsuite" else [*root.iterfind("testsuite"), *root.iterfind("testcase")]
+    return sum(max(float(one.get("time") or 0), 0.0) for one in several)
 
 
 def _require_plain_xml(content: bytes, name: str) -> None:
@@ -85,7 +109,8 @@ def _require_plain_xml(content: bytes, name: str) -> None:
         raise invalid(name, expected=_EXPECTED, found=f"no well-formed XML ({error})") from error
 
 
-def _report(cases: list[_Case], seconds: float) -> TestReport:
+def _report(placed: list[_Placed], seconds: float) -> TestReport:
+    cases = [one.case for one in placed]
     errors = sum(bool(case.is_error) for case in cases)
     failed = sum(bool(case.is_failure) and not case.is_error for case in cases)
     skipped = sum(bool(case.is_skipped) and not (case.is_error or case.is_failure) for case in cases)
@@ -96,30 +121,46 @@ def _report(cases: list[_Case], seconds: float) -> TestReport:
         errors=errors,
         skipped=skipped,
         seconds=seconds or sum(max(case.time or 0.0, 0.0) for case in cases),
-        failures=tuple(_failure(case) for case in cases if case.is_failure or case.is_error)[:_MAXIMUM_FAILURES],
+        failures=tuple(_failure(one) for one in placed if one.case.is_failure or one.case.is_error)[:_MAXIMUM_FAILURES],
     )
 
 
-def _failure(case: _Case) -> FailedTest:
+def _failure(placed: _Placed) -> FailedTest:
+    case = placed.case
     result = next(entry for entry in case.result if isinstance(entry, Failure | Error))
     details = (result.text or "").strip()
-    message = (result.message or details).strip()
-    file, line = _place(case, details)
+    file, line = _place(case, result.text or "")
     return FailedTest(
         name=case.name or "",
-        suite=case.classname or "",
+        suite=_suite(placed),
         kind=FailureKind.ERROR if case.is_error else FailureKind.FAILURE,
-        message=message.partition("\n")[0],
+        message=_first_sentence((result.message or details).strip()),
         details=details[-_MAXIMUM_DETAILS:],
         file=file,
         line=line,
     )
 
 
+def _suite(placed: _Placed) -> str:
+    if placed.case.classname and placed.case.classname != _NODE_CLASS:
+        return str(placed.case.classname)
+    return " > ".join(filter(None, placed.suites))
+
+
+def _first_sentence(text: str) -> str:
+    """The first line; with the next ones, up to an empty line, where it ends in a colon."""
+    lines = [line.strip() for line in text.splitlines()]
+    if not lines or not lines[0].endswith(":"):
+        return lines[0] if lines else ""
+    following = [line for line in lines[1:2] if line] or lines[2:]
+    return " ".join([lines[0], *takewhile(bool, following)])
+
+
 def _place(case: _Case, details: str) -> tuple[str | None, int | None]:
-    """Where it failed: the last place in the traceback, else where the test stands."""
-    found = [*_PLACE.finditer(details)] or [*_FRAME.finditer(details)]
-    if found:
+    """Where it failed: Python's tracebacks end there, scripts' stacks begin there; else where the test stands."""
+    if found := [*_PLACE.finditer(details)] or [*_FRAME.finditer(details)]:
         return found[-1]["file"], int(found[-1]["line"])
+    if frame := _SCRIPT_FRAME.search(details):
+        return frame["file"].removeprefix("file://"), int(frame["line"])
     line = case.line or ""
     return case.file, int(line) if line.isdecimal() else None

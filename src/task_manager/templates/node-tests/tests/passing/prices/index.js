@@ -1,0 +1,1 @@
+export const withTax = (price) => Math.round(price * 119) / 100;
