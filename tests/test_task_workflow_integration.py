@@ -192,6 +192,15 @@ async def test_bad_arguments_are_refused_before_anything_is_written(
         assert await s.store.run(runs.latest, task.id) is None
 
 
+async def test_installed_packages_say_nothing_of_what_a_project_is(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        for path in ("package.json", "node_modules/gyp/test_gyp.py", "node_modules/gyp/go.mod"):
+            (tmp_path / "source" / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "source" / path).touch()
+        task = await s.service.create_task(s.project.id, "Check", type="test")
+        assert (await s.integration.create_workflow_from_task(task.id)).template_id == "node-tests"
+
+
 async def test_an_unknown_task_or_template_is_named_with_what_is_near(tmp_path: Path) -> None:
     async with scene(tmp_path) as s:
         task = await s.task("A")
