@@ -12,6 +12,7 @@ import typer
 from task_manager.cli.artifact import add_artifact_commands
 from task_manager.cli.command import Config, DataDir, Engine, Images, Json
 from task_manager.cli.config import add_config_commands
+from task_manager.cli.container import add_container_commands
 from task_manager.cli.demo import add_demo_command
 from task_manager.cli.engine import add_engine_commands
 from task_manager.cli.exit_codes import ExitCode
@@ -47,6 +48,7 @@ for add_commands in (
     add_result_commands,
     add_artifact_commands,
     add_engine_commands,
+    add_container_commands,
     add_config_commands,
     add_demo_command,
 ):

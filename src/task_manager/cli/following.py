@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 
 from task_manager.models import Event, StepRecord, WorkflowRun
@@ -39,7 +40,6 @@ class Follower:
         """
         self._store = store
         self._project_id = started[0].project_id
-        self._after: int | None = None
         self.views = {run.id: RunView(titles[run.task_id], run) for run in started}
 
     @property
@@ -47,25 +47,23 @@ class Follower:
         """The runs that are not over."""
         return tuple(view.run for view in self.views.values() if not view.run.status.is_terminal)
 
-    async def poll(self) -> tuple[Event, ...]:
-        """Read what is new; the views are up to date afterwards.
+    async def changes(self) -> AsyncGenerator[tuple[Event, ...]]:
+        """The runs' events as they happen, in order, until all runs are over; the views are up to date each time."""
+        after = await self._before_first()
+        if after is None and not self.unfinished:  # their events were removed
+            return
+        async with contextlib.aclosing(self._store.feed.pages(after=after or 0, project_id=self._project_id)) as pages:
+            async for page in pages:
+                ours = tuple(event for event in page if event.run_id in self.views)
+                for run_id in {event.run_id for event in ours}:
+                    await self._refresh(run_id)
+                yield ours
+                if not self.unfinished:
+                    return
 
-        Returns:
-            The runs' new events, in order.
-        """
-        if self._after is None:
-            self._after = await self._before_first()
-        page = await self._store.run(events.after, self._after, project_id=self._project_id)
-        if page:
-            self._after = page[-1].sequence
-        ours = tuple(event for event in page if event.run_id in self.views)
-        for run_id in {event.run_id for event in ours}:
-            await self._refresh(run_id)
-        return ours
-
-    async def _before_first(self) -> int:
+    async def _before_first(self) -> int | None:
         firsts = [await self._store.run(events.after, 0, run_id=run_id, limit=1) for run_id in self.views]
-        return min((first[0].sequence for first in firsts if first), default=1) - 1
+        return min((first[0].sequence - 1 for first in firsts if first), default=None)
 
     async def _refresh(self, run_id: str) -> None:
         run = await self._store.run(runs.get, run_id)

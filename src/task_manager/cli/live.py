@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
@@ -20,7 +20,6 @@ from task_manager.models import Event, EventKind, WorkflowRun, utc_now
 from task_manager.results.wording import seconds_text
 from task_manager.workflow_status import StepStatus, WorkflowStatus
 
-_POLL_SECONDS = 0.1
 _FRAMES_PER_SECOND = 12
 _STATUS_WIDTH = 10  # so that columns do not jump when a state gets a longer name
 
@@ -45,11 +44,10 @@ async def follow(follower: Follower, display: Display) -> tuple[RunView, ...]:
         The runs as they ended.
     """
     with display:
-        while True:
-            display.changed(await follower.poll())
-            if not follower.unfinished:
-                return tuple(follower.views.values())
-            await asyncio.sleep(_POLL_SECONDS)
+        async with contextlib.aclosing(follower.changes()) as changes:
+            async for events in changes:
+                display.changed(events)
+    return tuple(follower.views.values())
 
 
 def display_for(output: Output, follower: Follower) -> Display:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 _LOOK_SECONDS = 0.2
+_GRACE_SECONDS = 3.0
 _STOP_SECONDS = 20.0
 _IDENTITY_VARIABLE = "TASK_MANAGER_CONTAINER"
 """Tells containers of equal descriptions apart: an engine runs equal services once."""
@@ -251,10 +252,15 @@ class HeldContainers:
                 continue
 
     async def _end_service(self, holding: _Holding) -> None:
+        """Ask the command to end, and kill it when it does not."""
         try:
             async with asyncio.timeout(_STOP_SECONDS), self._guard() as session:
-                if session is holding.session:
-                    await holding.service.stop()
+                if session is not holding.session:
+                    return
+                try:
+                    await asyncio.wait_for(holding.service.stop(), _GRACE_SECONDS)
+                except TimeoutError:
+                    await holding.service.stop(kill=True)
         except (EngineError, TimeoutError) as error:
             log.warning("container_not_stopped", error=str(error))
 
