@@ -2,15 +2,23 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
 
 import dagger
 import pytest
 from dagger.client._session import ConnectParams, SingleConnection
 
 from tests.embedded_engine.engine import EngineProcess
+from tests.embedded_engine.machine import BEYOND, TUNNELS, Listener, Machine
+from tests.environment.packages import require
 
-# For an ordinary user the other tests are what that module, as root, starts them once more for.
-collect_ignore = [] if os.geteuid() == 0 else ["test_unprivileged.py"]
+collect_ignore: list[str] = []
+if os.geteuid() != 0:
+    # The other tests are what that module, as root, starts them once more for.
+    collect_ignore.append("test_unprivileged.py")
+    if not os.access(TUNNELS, os.R_OK | os.W_OK):
+        collect_ignore.append("test_uplinks.py")
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +31,14 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
 @pytest.fixture
 async def dag(engine: EngineProcess) -> AsyncIterator[dagger.Client]:
     """The SDK's client, connected to the shared session."""
-    async with SingleConnection(ConnectParams(port=engine.port, session_token=engine.token)) as connection:
+    async with connected(engine) as client:
+        yield client
+
+
+@asynccontextmanager
+async def connected(session: EngineProcess) -> AsyncIterator[dagger.Client]:
+    """Connects the SDK's client to a session."""
+    async with SingleConnection(ConnectParams(port=session.port, session_token=session.token)) as connection:
         yield dagger.Client.from_connection(connection)
 
 
@@ -36,3 +51,31 @@ def busybox(dag: dagger.Client, busybox_image: str) -> dagger.Container:
 def shell(script: str) -> list[str]:
     """Returns the command that runs a script in a container."""
     return ["sh", "-c", script]
+
+
+@pytest.fixture(scope="session")
+def offline_busybox(busybox_layout: Path) -> str:
+    """The reference of the busybox image for sessions that reach no registry."""
+    return f"oci-layout://{busybox_layout}"
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[Machine]:
+    """A machine without a way to any other but its neighbour."""
+    require("iproute2")
+    with Machine() as made:
+        yield made
+
+
+@pytest.fixture
+def outside(machine: Machine) -> Iterator[Listener]:
+    """A listener that the machine reaches by its default route."""
+    with closing(Listener(machine, BEYOND)) as listener:
+        yield listener
+
+
+@pytest.fixture
+def inside(machine: Machine) -> Iterator[Listener]:
+    """A listener on the machine's loopback."""
+    with closing(Listener(machine, "127.0.0.1")) as listener:
+        yield listener

@@ -31,8 +31,11 @@ class Package:
 PACKAGES: Final = (
     Package("busybox-static", ("busybox",), "the small image that engine tests run"),
     Package("docker-registry", ("docker-registry",), "serves images on loopback, so that pulling is real"),
+    Package("iproute2", ("ip",), "machines of their own for tests of the network"),
     Package("mmdebstrap", ("mmdebstrap",), "builds the Python image of the built-in templates"),
+    Package("passt", ("pasta",), "outbound network of commands, by default"),
     Package("postgresql", ("pg_ctlcluster",), "the store on PostgreSQL"),
+    Package("slirp4netns", ("slirp4netns",), "outbound network of commands, where pasta is not installed"),
     Package("uidmap", ("newuidmap", "newgidmap"), "user namespaces with more than one user, for an ordinary user"),
 )
 

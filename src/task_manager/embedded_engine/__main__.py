@@ -64,9 +64,13 @@ def _session(options: argparse.Namespace) -> int:
 def _doctor(options: argparse.Namespace) -> int:
     from task_manager.embedded_engine.config import load_config
     from task_manager.embedded_engine.doctor import examine
+    from task_manager.embedded_engine.facilities import examine_facilities
 
-    findings = examine(load_config(options.config, options.state_dir, os.environ).state_dir)
+    config = load_config(options.config, options.state_dir, os.environ)
+    findings = examine(config.state_dir)
     usable = all(finding.ok for finding in findings if finding.required)
+    if usable:
+        findings += examine_facilities(config)
     if options.json:
         report = {"usable": usable, "findings": [finding.plain() for finding in findings]}
         sys.stdout.write(json.dumps(report, indent=2) + "\n")

@@ -15,6 +15,8 @@ from task_manager.embedded_engine.quantities import AGE_FORM, SIZE_FORM, parse_a
 STATE_DIR_VARIABLE = "TASK_MANAGER_ENGINE_STATE_DIR"
 _NO_LIMIT = "none"
 CONFIG_VARIABLE = "TASK_MANAGER_ENGINE_CONFIG"
+NETWORK_VARIABLE = "TASK_MANAGER_ENGINE_NETWORK"
+NETWORKS = ("auto", "host", "none")
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,9 @@ class EngineConfig:
         parallelism: How many commands run at once.
         connect_timeout: Seconds until a registry counts as unreachable.
         pull_timeout: Seconds without a byte until a pull counts as broken.
+        network: What commands reach: `auto`, other machines by pasta or slirp4netns where one of them is installed;
+            `host`, whatever the host reaches, its loopback included; `none`, nothing. Bound services are reached
+            in any case, by commands that have a network of their own.
         max_bytes: What results and cache volumes may take of the disk, in bytes; beyond that sessions remove the least
             recently used ones when they start and end. None for no limit.
         max_age: Seconds without use after which sessions remove a result or cache volume; None for no limit.
@@ -39,6 +44,7 @@ class EngineConfig:
     parallelism: int = field(default_factory=lambda: os.cpu_count() or 1)
     connect_timeout: float = 5.0
     pull_timeout: float = 60.0
+    network: str = "auto"
     max_bytes: int | None = 20 << 30
     max_age: float | None = None
 
@@ -58,8 +64,18 @@ def load_config(path: str | None, state_dir: str | None, environment: Mapping[st
     values = _checked(_read(Path(path)), path) if path else {}
     chosen = state_dir or environment.get(STATE_DIR_VARIABLE) or values.pop("state_dir", None)
     values.pop("state_dir", None)
+    values.update(_from_environment(environment))
     folder = Path(chosen).expanduser() if chosen else _default_state_dir()
     return EngineConfig(folder.absolute(), **values)
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    network = environment.get(NETWORK_VARIABLE)
+    if not network:
+        return {}
+    if network not in NETWORKS:
+        raise ConfigurationError(f"{NETWORK_VARIABLE} must be {_FORMS['network']}, not {network!r}")
+    return {"network": network}
 
 
 def _default_state_dir() -> Path:
@@ -156,6 +172,12 @@ def _age(value: object) -> float | None:
     return parse_age(value) if isinstance(value, str) else _seconds(value)
 
 
+def _network(value: object) -> str:
+    if value not in NETWORKS:
+        raise ValueError(value)
+    return str(value)
+
+
 _CONVERTERS = {
     "state_dir": _text,
     "mirrors": _mirrors,
@@ -163,6 +185,7 @@ _CONVERTERS = {
     "parallelism": _count,
     "connect_timeout": _seconds,
     "pull_timeout": _seconds,
+    "network": _network,
     "max_bytes": _size,
     "max_age": _age,
 }
@@ -173,6 +196,7 @@ _FORMS = {
     "parallelism": "a whole number from 1 on",
     "connect_timeout": "a number of seconds above 0",
     "pull_timeout": "a number of seconds above 0",
+    "network": "auto, host or none",
     "max_bytes": f"{SIZE_FORM}, or none",
     "max_age": f"{AGE_FORM}, a number of seconds above 0, or none",
 }

@@ -1,6 +1,7 @@
 """Running a described command in a sandbox and keeping what it leaves."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
@@ -26,6 +27,7 @@ _EXPECTED = {"SUCCESS": frozenset({0}), "FAILURE": _ORDINARY_FAILURES, "ANY": _O
 # How much of a stream an error shows; the last bytes count.
 _SHOWN_BYTES = 100 * 1024
 _ADDRESSES = 65_000
+_log = logging.getLogger(__name__)
 HOSTS = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\ttask-manager\n"
 
 
@@ -96,7 +98,11 @@ class Executor:
         addresses: Addresses,
         events: Events,
         parallelism: int,
+        network: str,
+        no_way_out: str,
     ) -> None:
+        self._network = network
+        self._no_way_out = no_way_out
         self._addresses = addresses
         self._events = events
         self._store = store
@@ -134,7 +140,7 @@ class Executor:
             spec = self._networked(spec, execution, bound)
             with self._captured(plan.workspace, execution, "command") as capture:
                 ended = await self._start(spec, execution, capture)
-            self._check(execution, ended, capture)
+            self._check(execution, spec, ended, capture)
             return await self._threads.run(self._keep, execution, plan, ended)
 
     async def serve(self, started: StartedService, root: Snapshot, mounted: Sequence[Snapshot]) -> None:
@@ -153,7 +159,8 @@ class Executor:
             workspace = held.enter_context(self._store.workspace())
             plan = _Plan(self._store, workspace, execution, root=root, mounted=mounted, caches=caches)
             spec = self._with_toolchain(plan.spec(), root)
-            spec = replace(spec, network="session", address=started.address, hostname=started.hostname)
+            spec = replace(spec, network=self._reach(execution), hostname=started.hostname)
+            spec = replace(spec, address=started.address, isolated=False)
             spec = replace(spec, mounts=(*self._network_files(started.known), *spec.mounts))
             with self._captured(plan.workspace, execution, "service") as capture:
                 ended = await self._start(spec, execution, capture, started.number)
@@ -181,8 +188,14 @@ class Executor:
     def _networked(self, spec: SandboxSpec, execution: model.Execution, bound: Sequence[BoundService]) -> SandboxSpec:
         spec = replace(spec, mounts=(*self._network_files(bound), *spec.mounts))
         if bound:
-            return replace(spec, network="session", address=self._addresses.take())
-        return replace(spec, network="host" if execution.network else "none")
+            return replace(spec, network=self._reach(execution), address=self._addresses.take())
+        return replace(
+            spec, network="host" if self._network == "host" and execution.network else self._reach(execution)
+        )
+
+    def _reach(self, execution: model.Execution) -> str:
+        """Return what a command reaches beside its services, in a network of its own."""
+        return "none" if self._network == "none" or not execution.network else "outbound"
 
     def _network_files(self, bound: Sequence[BoundService]) -> list[MountSpec]:
         resolver = str(self._store.session_folder / "resolv.conf")
@@ -212,9 +225,13 @@ class Executor:
         capture.exit_code = ended.exit_code
         return ended
 
-    def _check(self, execution: model.Execution, ended: Ended, capture: "_Capture") -> None:
+    def _check(self, execution: model.Execution, spec: SandboxSpec, ended: Ended, capture: "_Capture") -> None:
         if ended.exit_code in _EXPECTED[execution.expect]:
             return
+        if self._no_way_out and spec.network != "host":
+            _log.info("commands reach no other machine: %s; see `task-manager-engine doctor`", self._no_way_out)
+            # Once is enough.
+            self._no_way_out = ""
         raise ExecError(execution.arguments, ended.exit_code, capture.shown("stdout"), capture.shown("stderr"))
 
     def _keep(self, execution: model.Execution, plan: "_Plan", ended: Ended) -> Executed:

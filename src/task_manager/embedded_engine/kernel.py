@@ -240,7 +240,7 @@ def forget_inherited_signals() -> None:
     """Give every signal its default effect, also those that the C library keeps to itself and `signal` does not touch.
 
     Whoever started this process may have ignored some, which signal(7) hands down to every program it starts. Those
-    that the interpreter itself ignores stay so.
+    that the interpreter itself ignores stay so; `default_signals` ends that.
 
     Raises:
         OSError: The kernel refused.
@@ -252,12 +252,16 @@ def forget_inherited_signals() -> None:
             _call(_number("rt_sigaction"), ctypes.c_int(number), default, None, size)
 
 
-def unblock_signals() -> None:
-    """Let every signal through, also those that the C library keeps to itself and `signal` therefore leaves blocked.
+def default_signals() -> None:
+    """Give every signal that the interpreter or a launcher handles its default effect, and let every one through.
+
+    That includes those that the C library keeps to itself and `signal` therefore leaves blocked.
 
     Raises:
         OSError: The kernel refused.
     """
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
     none = (0).to_bytes(_SIGNAL_SET_BYTES, sys.byteorder)
     _call(_number("rt_sigprocmask"), ctypes.c_int(signal.SIG_SETMASK), none, None, ctypes.c_size_t(len(none)))
 

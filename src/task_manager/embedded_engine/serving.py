@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import secrets
+import shutil
 import signal
 import socket
 import sys
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from task_manager.embedded_engine.config import EngineConfig
 from task_manager.embedded_engine.doctor import require_usable
 from task_manager.embedded_engine.sandbox import user_namespace, zygote
+from task_manager.embedded_engine.sandbox.uplink import find_carrier, obstacle
 
 if TYPE_CHECKING:
     from uvicorn import Server
@@ -39,17 +41,19 @@ def serve(config: EngineConfig, workdir: str | None) -> int:
     require_usable(config.state_dir)
     # Before anything that starts a thread, and before the heavy imports that sandboxes would inherit.
     user_namespace.enter(user_namespace.planned_map())
-    _, connection = zygote.start()
+    carrier = find_carrier(shutil.which)
+    no_way_out = "the setting network is none" if config.network == "none" else obstacle(carrier)
+    _, connection = zygote.start(None if no_way_out else carrier)
     sys.setrecursionlimit(_RECURSION_LIMIT)
-    asyncio.run(_serve(config, connection, folder))
+    asyncio.run(_serve(config, connection, folder, no_way_out))
     return 0
 
 
-async def _serve(config: EngineConfig, connection: socket.socket, workdir: Path) -> None:
+async def _serve(config: EngineConfig, connection: socket.socket, workdir: Path, no_way_out: str) -> None:
     from task_manager.embedded_engine.sandbox.launcher import Launcher
     from task_manager.embedded_engine.session import Session
 
-    session = Session(config, Launcher(connection), workdir)
+    session = Session(config, Launcher(connection), workdir, no_way_out)
     await session.open()
     try:
         token, listener = secrets.token_urlsafe(32), _listening_socket()

@@ -18,6 +18,7 @@ from task_manager.embedded_engine.host import HostFiles
 from task_manager.embedded_engine.images.puller import ImagePuller
 from task_manager.embedded_engine.images.sources import RegistrySettings
 from task_manager.embedded_engine.sandbox.launcher import Launcher
+from task_manager.embedded_engine.sandbox.uplink import reachable_name_servers
 from task_manager.embedded_engine.services import Services
 from task_manager.embedded_engine.snapshots import Threads, Views
 from task_manager.embedded_engine.store.answers import KeptAnswers
@@ -34,9 +35,16 @@ _PARALLEL_DOWNLOADS = 4
 
 
 class Session:
-    """Everything that requests are answered with."""
+    """Everything that requests are answered with.
 
-    def __init__(self, config: EngineConfig, launcher: Launcher, workdir: Path) -> None:
+    Args:
+        config: The settings.
+        launcher: Starts commands.
+        workdir: Where relative paths of the host start.
+        no_way_out: Why commands in a network of their own reach no other machine; empty where they do.
+    """
+
+    def __init__(self, config: EngineConfig, launcher: Launcher, workdir: Path, no_way_out: str) -> None:
         self.config = config
         self.workdir = workdir
         self.objects = ObjectRegistry()
@@ -46,6 +54,7 @@ class Session:
         self.threads = Threads(max(4, config.parallelism * 2))
         self.toolchain = HostToolchain()
         self._launcher = launcher
+        self._no_way_out = no_way_out
         self._views = Views(self.store)
         self.puller = ImagePuller(self.store, self.threads, _registry_settings(config), _PARALLEL_DOWNLOADS)
         self.host_files = HostFiles(self.store, self.threads)
@@ -75,6 +84,8 @@ class Session:
             addresses=addresses,
             events=self.events,
             parallelism=self.config.parallelism,
+            network=self.config.network,
+            no_way_out=self._no_way_out,
         )
         self.services = Services(self._launcher, executor, addresses)
         self.evaluator = Evaluator(
@@ -131,6 +142,8 @@ class Session:
         with self.store.guarded():
             resolver = Path("/etc/resolv.conf")
             text = resolver.read_text(encoding="utf-8", errors="replace") if resolver.is_file() else ""
+            if self.config.network != "host":
+                text = reachable_name_servers(text)
             (folder / "resolv.conf").write_text(text, encoding="utf-8")
             (folder / "hosts").write_text(HOSTS, encoding="utf-8")
 

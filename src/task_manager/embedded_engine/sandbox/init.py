@@ -22,6 +22,7 @@ from task_manager.embedded_engine.sandbox.filesystem import build_root
 from task_manager.embedded_engine.sandbox.links import raise_interface
 from task_manager.embedded_engine.sandbox.network import plug_in
 from task_manager.embedded_engine.sandbox.spec import DEFAULT_PATH, SandboxSpec
+from task_manager.embedded_engine.sandbox.uplink import Uplink
 from task_manager.embedded_engine.sandbox.users import Identity, UnknownUserError, resolve_identity
 
 # The capabilities that container engines leave a root user by default; capability(7).
@@ -40,7 +41,9 @@ _FIRST_INHERITED = 3
 _SIGNAL_BASE = 128
 
 
-def run(spec: SandboxSpec, standard: tuple[int, int, int], report: int, network: int) -> NoReturn:
+def run(
+    spec: SandboxSpec, standard: tuple[int, int, int], report: int, network: int, uplink: Uplink | None
+) -> NoReturn:
     """Be process 1 of a new sandbox; never returns.
 
     Args:
@@ -48,10 +51,11 @@ def run(spec: SandboxSpec, standard: tuple[int, int, int], report: int, network:
         standard: The command's standard input, output and error.
         report: A pipe that takes one JSON object: `created` (paths made for mounts) or `error`.
         network: The session's network; -1 where the spec does not ask for it.
+        uplink: The way out, a network namespace to move to; None where this process is in its final one.
     """
     code = 1
     try:
-        code = _run(spec, standard, report, network)
+        code = _run(spec, standard, report, network, uplink)
     except UnknownUserError as error:
         _tell(report, {"error": str(error)})
     except OSError as error:
@@ -74,7 +78,7 @@ def is_abandoned(report: int) -> bool:
     return bool(watched.poll(0))
 
 
-def _run(spec: SandboxSpec, standard: tuple[int, int, int], report: int, network: int) -> int:
+def _run(spec: SandboxSpec, standard: tuple[int, int, int], report: int, network: int, uplink: Uplink | None) -> int:
     kernel.die_with_parent()
     if is_abandoned(report):
         return 1
@@ -82,15 +86,14 @@ def _run(spec: SandboxSpec, standard: tuple[int, int, int], report: int, network
     os.setsid()
     os.umask(0o022)
     socket.sethostname(spec.hostname)
-    if spec.network != "host":
-        raise_interface("lo")
-    if spec.network == "session":
-        plug_in(network, spec.address)
+    _enter_network(spec, network, uplink)
     root = build_root(spec)
     identity = resolve_identity(root.descriptor, spec.user)
     os.fchdir(root.descriptor)
     kernel.pivot_root_here()
     _enter_working_folder(spec.working_folder)
+    if uplink is not None:
+        uplink.wait()
     kernel.restrict_bounding_set(DEFAULT_CAPABILITIES)
     kernel.forbid_new_privileges()
     _tell(report, {"created": root.created})
@@ -103,6 +106,15 @@ def _run(spec: SandboxSpec, standard: tuple[int, int, int], report: int, network
     signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
     kernel.set_capabilities(_INIT_CAPABILITIES)
     return _attend(child, streams)
+
+
+def _enter_network(spec: SandboxSpec, network: int, uplink: Uplink | None) -> None:
+    if uplink is not None:
+        kernel.enter_namespace(uplink.namespace)
+    elif spec.network != "host":
+        raise_interface("lo")
+    if spec.address:
+        plug_in(network, spec.address, isolated=spec.isolated)
 
 
 def _tell(report: int, message: Mapping[str, object]) -> None:
@@ -194,7 +206,7 @@ def _spawned(spec: SandboxSpec, identity: Identity, streams: tuple[int, int, int
     if (identity.user, identity.group) != (0, 0):
         return None
     _become(identity)
-    _default_signals()
+    kernel.default_signals()
     environment = _environment(spec, identity)
     try:
         program = _find(spec.arguments[0], environment.get("PATH", ""))
@@ -227,7 +239,7 @@ def _execute(spec: SandboxSpec, identity: Identity, streams: tuple[int, int, int
             os.dup2(descriptor, target)
         os.closerange(_FIRST_INHERITED, os.sysconf("SC_OPEN_MAX"))
         _become(identity)
-        _default_signals()
+        kernel.default_signals()
         environment = _environment(spec, identity)
         program = _find(spec.arguments[0], environment.get("PATH", ""))
         os.execve(program, list(spec.arguments), environment)  # noqa: S606 - running commands is its purpose
@@ -261,12 +273,6 @@ def _rename_single_id(identity: Identity) -> None:
     Path("/proc/self/uid_map").write_text(f"{identity.user} 0 1\n", encoding="ascii")
     Path("/proc/self/gid_map").write_text(f"{identity.group} 0 1\n", encoding="ascii")
     kernel.set_capabilities(frozenset())
-
-
-def _default_signals() -> None:
-    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGCHLD, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
-    kernel.unblock_signals()
 
 
 def _environment(spec: SandboxSpec, identity: Identity) -> dict[str, str]:

@@ -126,7 +126,8 @@ class Launcher:
 
     async def _send(self, spec: SandboxSpec, number: int, stdin: bytes, writing: list[int]) -> None:
         flags = _ALWAYS | (0 if spec.network == "host" else kernel.CLONE_NEWNET)
-        message = {"start": number, "flags": flags, "session_network": spec.network == "session"}
+        networks = {"session_network": bool(spec.address), "outbound": spec.network == "outbound"}
+        message = {"start": number, "flags": flags, **networks}
         request = json.dumps(message).encode()
         payload, source = _memory_file(spec.to_json()), _memory_file(stdin)
         try:

@@ -1,6 +1,7 @@
 """The session's own network: a namespace with a bridge that services and those who use them are plugged into.
 
-It has no way out. The namespace lives as long as somebody holds its descriptor, which is the launcher.
+It has no way out; for that, its members have another interface. The namespace lives as long as somebody holds its
+descriptor, which is the launcher.
 """
 
 import os
@@ -8,7 +9,14 @@ import socket
 import time
 
 from task_manager.embedded_engine import kernel
-from task_manager.embedded_engine.sandbox.links import add_address, add_bridge, add_pair, join_bridge, raise_interface
+from task_manager.embedded_engine.sandbox.links import (
+    add_address,
+    add_bridge,
+    add_pair,
+    isolate_port,
+    join_bridge,
+    raise_interface,
+)
 
 # RFC 1918 space that container engines do not take by default.
 _BRIDGE, _BRIDGE_ADDRESS, PREFIX_LENGTH = "session0", "10.213.0.1", 16
@@ -66,8 +74,13 @@ def _build(reading: int, writing: int) -> None:
         os._exit(1)
 
 
-def plug_in(network: int, address: str) -> None:
+def plug_in(network: int, address: str, *, isolated: bool) -> None:
     """Connect this process's network namespace to the session's network.
+
+    Args:
+        network: A descriptor of the session network's namespace.
+        address: This process's address there.
+        isolated: Whether it reaches, and is reached by, only those that are not isolated.
 
     Raises:
         OSError: The kernel refused.
@@ -78,6 +91,8 @@ def plug_in(network: int, address: str) -> None:
         add_pair(_INTERFACE, peer, network)
         kernel.enter_namespace(network)
         join_bridge(peer, _BRIDGE)
+        if isolated:
+            isolate_port(peer)
         raise_interface(peer)
     finally:
         kernel.enter_namespace(own)

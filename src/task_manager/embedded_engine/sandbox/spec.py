@@ -52,9 +52,11 @@ class SandboxSpec:
     # A folder with two empty ones, `root` and `part`: where mounts are attached while the root is built.
     mount_points: str
     hostname: str = "task-manager"
-    # `none`: its own loopback alone; `session`: also the session's network, at `address`; `host`: the host's.
+    # `none`: its own loopback alone; `outbound`: also a way out, where the machine has one; `host`: the host's.
     network: str = "none"
+    # Where it is in the session's network; empty where it is not in there. The isolated only reach the others.
     address: str = ""
+    isolated: bool = True
     redirect_stdin: str = ""
     redirect_stdout: str = ""
     redirect_stderr: str = ""

@@ -2,8 +2,8 @@
 
 It answers on a SEQPACKET socket. Requests are JSON:
 
-- `{"start": n, "flags": f, "session_network": b}`, with descriptors beside it: the spec (a memory file), the command's
-  standard input, output and error, and a report pipe;
+- `{"start": n, "flags": f, "session_network": b, "outbound": b}`, with descriptors beside it: the spec (a memory
+  file), the command's standard input, output and error, and a report pipe;
 - `{"signal": n, "number": s}`, to process 1 of sandbox n;
 - `{"probe": n, "address": a, "ports": [p]}`, which ends when those ports of the session's network accept connections.
 
@@ -21,28 +21,33 @@ from typing import NoReturn
 from task_manager.embedded_engine import kernel
 from task_manager.embedded_engine.sandbox import init, network
 from task_manager.embedded_engine.sandbox.spec import SandboxSpec
+from task_manager.embedded_engine.sandbox.uplink import Carrier, Uplink, Uplinks
 
 _LARGEST_REQUEST = 4096
 _DESCRIPTORS = 5
 
 
-def start() -> tuple[int, socket.socket]:
+def start(carrier: Carrier | None) -> tuple[int, socket.socket]:
     """Start the launcher and return its process id and the session's end of the socket.
 
     Call it while this process has one thread and few modules: every sandbox begins as a copy of this moment.
+
+    Args:
+        carrier: What gives sandboxes a way out; None for none.
     """
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     process = os.fork()
     if process == 0:
         ours.close()
-        _serve(its)
+        _serve(its, carrier)
     its.close()
     return process, ours
 
 
 class _Launcher:
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, uplinks: Uplinks) -> None:
         self._connection = connection
+        self._uplinks = uplinks
         self._running: dict[int, int] = {}
         self._network = -1
 
@@ -93,19 +98,26 @@ class _Launcher:
         self._running[process] = number
 
     def _start(self, request: dict[str, int], descriptors: list[int]) -> None:
-        number = request["start"]
+        number, flags = request["start"], request["flags"]
         payload, stdin, stdout, stderr, report = descriptors
+        uplink = None
         try:
             if request["session_network"]:
                 self._ensure_network()
-            process = kernel.clone(request["flags"])
+            if request["outbound"] and (uplink := self._uplinks.take()):
+                flags &= ~kernel.CLONE_NEWNET
+            process = kernel.clone(flags)
         except OSError as error:
+            if uplink:
+                self._uplinks.give_back(uplink, reusable=True)
             os.write(report, json.dumps({"error": f"no new namespaces: {error.strerror}"}).encode())
             self._tell(number, 1 << 8)
             return
         if process == 0:
-            _become_init(payload, (stdin, stdout, stderr), report, self._network)
+            _become_init(payload, (stdin, stdout, stderr), report, self._network, uplink)
         self._running[process] = number
+        if uplink is not None:
+            self._uplinks.lend(process, uplink, reusable=not request["session_network"])
 
     def _signal(self, number: int, signal_number: int) -> None:
         for process, running in self._running.items():
@@ -113,17 +125,22 @@ class _Launcher:
                 os.kill(process, signal_number)
 
     def _reap(self) -> None:
-        while self._running:
-            process, status = os.waitpid(-1, os.WNOHANG)
+        while True:
+            try:
+                process, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
             if process == 0:
                 return
-            self._tell(self._running.pop(process), status)
+            if process in self._running:
+                self._tell(self._running.pop(process), status)
+            self._uplinks.reaped(process, status)
 
     def _tell(self, number: int, status: int) -> None:
         self._connection.send(json.dumps({"ended": number, "status": status}).encode())
 
 
-def _serve(connection: socket.socket) -> NoReturn:
+def _serve(connection: socket.socket, carrier: Carrier | None) -> NoReturn:
     try:
         kernel.die_with_parent()
         kernel.forget_inherited_signals()
@@ -133,7 +150,7 @@ def _serve(connection: socket.socket) -> NoReturn:
         # Copies share this memory: a collection in each would touch, and so copy, all of it.
         gc.disable()
         gc.freeze()
-        _Launcher(connection).serve()
+        _Launcher(connection, Uplinks(carrier)).serve()
     finally:
         os._exit(0)
 
@@ -148,12 +165,14 @@ def _wait_for_ports(session_network: int, address: str, ports: list[int]) -> NoR
         os._exit(1)
 
 
-def _become_init(payload: int, standard: tuple[int, int, int], report: int, session_network: int) -> NoReturn:
+def _become_init(
+    payload: int, standard: tuple[int, int, int], report: int, session_network: int, uplink: Uplink | None
+) -> NoReturn:
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         with os.fdopen(os.dup(payload), "rb") as file:
             spec = SandboxSpec.from_json(file.read())
-        init.run(spec, standard, report, session_network)
+        init.run(spec, standard, report, session_network, uplink)
     finally:
         os._exit(1)

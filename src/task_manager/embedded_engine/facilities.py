@@ -1,0 +1,82 @@
+"""What sandboxes offer on this machine beyond what they need: a way to other machines."""
+
+import os
+import shutil
+from typing import TYPE_CHECKING, NoReturn
+
+from task_manager.embedded_engine.config import NETWORK_VARIABLE, EngineConfig
+from task_manager.embedded_engine.doctor import Finding
+
+if TYPE_CHECKING:
+    from task_manager.embedded_engine.sandbox.uplink import Carrier
+
+_ALONE = "commands reach their loopback and their services alone"
+_SHARED = f"or share the host's network with commands: set network to host, or {NETWORK_VARIABLE}=host."
+
+
+def examine_facilities(config: EngineConfig) -> list[Finding]:
+    """Return what commands of a session with these settings get; call it where sandboxes work."""
+    return [_network(config)]
+
+
+def _network(config: EngineConfig) -> Finding:
+    if config.network == "host":
+        return _offered("network", "commands share the host's, loopback included, since the setting network is host")
+    if config.network == "none":
+        return _offered("network", f"{_ALONE}, since the setting network is none")
+    return _way_out()
+
+
+def _way_out() -> Finding:
+    from task_manager.embedded_engine.sandbox.uplink import TUNNELS, find_carrier, obstacle
+
+    carrier = find_carrier(shutil.which)
+    reason = obstacle(carrier)
+    if carrier is None:
+        return _missing("network", f"{_ALONE}: {reason}", f"Install pasta (package passt) or slirp4netns, {_SHARED}")
+    if reason:
+        remedy = f"Run: sudo modprobe tun && sudo chmod 666 {TUNNELS} (in a container: --device {TUNNELS}), {_SHARED}"
+        return _missing("network", f"{_ALONE}: {reason}", remedy)
+    failure = _connecting_failure(carrier)
+    if failure is None:
+        return _offered("network", f"commands reach other machines by {carrier.name} ({carrier.path})")
+    return _missing("network", f"{_ALONE}, since {carrier.path} fails: {failure}", f"Mend it, {_SHARED}")
+
+
+def _offered(name: str, detail: str) -> Finding:
+    return Finding(name, True, detail, required=False)
+
+
+def _missing(name: str, detail: str, remedy: str) -> Finding:
+    return Finding(name, False, detail, remedy, required=False)
+
+
+def _connecting_failure(carrier: "Carrier") -> str | None:
+    """Connect a network namespace as a session does; return what went wrong."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _connect(carrier, writing)
+    os.close(writing)
+    with os.fdopen(reading, encoding="utf-8", errors="replace") as pipe:
+        said = " ".join(pipe.read().split())
+    _, status = os.waitpid(child, 0)
+    return said or ("no network namespace can be made" if status else None)
+
+
+def _connect(carrier: "Carrier", complaints: int) -> NoReturn:
+    """Be the process that holds a connected namespace for a moment."""
+    from task_manager.embedded_engine.sandbox.uplink import Uplinks
+    from task_manager.embedded_engine.sandbox.user_namespace import enter, planned_map
+
+    code = 1
+    try:
+        # The keeper of a namespace says on standard error what fails.
+        os.dup2(complaints, 2)
+        enter(planned_map())
+        uplink = Uplinks(carrier).take()
+        if uplink is not None:
+            uplink.wait()
+            code = 0
+    finally:
+        os._exit(code)
