@@ -56,6 +56,14 @@ class Output:
         """Print one JSON document on standard output."""
         sys.stdout.write(json.dumps(json_ready(data), indent=2, ensure_ascii=False) + "\n")
 
+    def line(self, data: object, renderable: RenderableType) -> None:
+        """Print one of several results as soon as it is there: with `--json` the data, as JSON on a line of its own."""
+        if self.json:
+            sys.stdout.write(json.dumps(json_ready(data), ensure_ascii=False) + "\n")
+            sys.stdout.flush()
+        else:
+            self.say(renderable)
+
     def say(self, *renderables: RenderableType) -> None:
         """Print for people on standard output; nothing with `--json`."""
         if self.json:

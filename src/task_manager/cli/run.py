@@ -41,7 +41,7 @@ def add_run_commands(app: typer.Typer) -> None:
     command(run, "list", example="task-manager run list --project textkit --status failed")(list_)
     command(run, "watch", example="task-manager run watch RUN")(watch)
     command(run, "events", example="task-manager run events RUN --after 12")(events)
-    command(run, "logs", example="task-manager run logs RUN --step test")(logs)
+    command(run, "logs", example="task-manager run logs RUN --step test\ntask-manager run logs RUN --follow")(logs)
     command(run, "cancel", example="task-manager run cancel RUN")(cancel)
 
 
@@ -191,23 +191,23 @@ async def logs(
     step: Annotated[str | None, typer.Option(metavar="STEP", help="Only this step; by default all.")] = None,
     stderr: Annotated[bool, typer.Option("--stderr", help="Only standard error.")] = False,
     stdout: Annotated[bool, typer.Option("--stdout", help="Only standard output.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Print lines as they are written, until the run is over.")
+    ] = False,
 ) -> None:
-    """Print what a run's steps wrote."""
-    from task_manager.cli.lookup import find_run
-    from task_manager.errors import NotFound
-    from task_manager.store import steps
+    """Print what a run's steps wrote.
 
+    With --follow and --json each line is a JSON document of its own. Ctrl-C stops following; the run goes on.
+    """
+    from task_manager.cli.lookup import find_run
+
+    streams = [name for name, wanted in (("stdout", stdout), ("stderr", stderr)) if wanted == (stdout or stderr)]
     async with session.application() as application:
         run = await find_run(application.store, run_id)
-        records = await application.store.run(steps.of_run, run.id)
-        if step is not None and step not in {record.step_id for record in records}:
-            raise NotFound("step", step, known=[record.step_id for record in records])
-        chosen = [record for record in records if step in (None, record.step_id)]
-        data_dir = application.settings.data_dir
-        items = [_log(record, data_dir, stdout=stdout or not stderr, stderr=stderr or not stdout) for record in chosen]
-    session.output.show(
-        {"items": items}, *(line for item in items for line in _log_lines(item, alone=step is not None))
-    )
+        if follow:
+            await _follow_logs(session, application, run.id, step, streams)
+        else:
+            await _show_logs(session, application, run.id, step, streams)
 
 
 async def cancel(session: Session, run_id: RunArgument) -> None:
@@ -228,16 +228,46 @@ async def _title(application: Application, run: WorkflowRun) -> str:
     return (await titles_of(application, [run]))[run.task_id]
 
 
-def _log(record: Any, data_dir: Any, *, stdout: bool, stderr: bool) -> dict[str, Any]:
-    from task_manager.logs import STDERR, STDOUT, read_log
+async def _show_logs(
+    session: Session, application: Application, run_id: str, step: str | None, streams: list[str]
+) -> None:
+    from task_manager.artifacts import run_folder
+    from task_manager.cli.log_following import STREAMS
+    from task_manager.errors import NotFound
+    from task_manager.logs import read_log
+    from task_manager.store import steps
 
-    folder = data_dir / record.log if record.log else None
-    item = {"step": record.step_id, "status": record.status.value}
-    if stdout:
-        item["stdout"] = read_log(folder, STDOUT) if folder else ""
-    if stderr:
-        item["stderr"] = read_log(folder, STDERR) if folder else ""
-    return item
+    records = await application.store.run(steps.of_run, run_id)
+    if step is not None and step not in {record.step_id for record in records}:
+        raise NotFound("step", step, known=[record.step_id for record in records])
+    folder = run_folder(application.store.data_dir, run_id)
+    items = [
+        {
+            "step": record.step_id,
+            "status": record.status.value,
+            **{stream: read_log(folder / record.step_id, STREAMS[stream]) for stream in streams},
+        }
+        for record in records
+        if step in (None, record.step_id)
+    ]
+    session.output.show(
+        {"items": items}, *(line for item in items for line in _log_lines(item, alone=step is not None))
+    )
+
+
+async def _follow_logs(
+    session: Session, application: Application, run_id: str, step: str | None, streams: list[str]
+) -> None:
+    from task_manager.cli.log_following import follow_logs
+    from task_manager.store import runs
+
+    async for new in follow_logs(application.store, run_id, step=step, streams=streams):
+        width = max(map(len, new.steps)) if step is None and len(new.steps) > 1 else 0
+        for line in new.lines:
+            prefix = f"{line.step:<{width}} | " if width else ""
+            session.output.line(line, Text.assemble((prefix, "cyan"), line.line))
+    status = (await application.store.run(runs.get, run_id)).status
+    session.output.note(f"The run is over: {label(status)}.")
 
 
 def _log_lines(item: dict[str, Any], *, alone: bool) -> list[Text]:
