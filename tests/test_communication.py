@@ -138,6 +138,7 @@ def test_the_embedded_engine_gets_what_the_settings_say_of_it(tmp_path: Path) ->
         engine_cache={"max_bytes": "5GiB", "max_age": "30d"},
         parallelism=3,
         connect_timeout=1.5,
+        network="none",
     )
     assert load_config(str(write_engine_configuration(chosen)), "/state", {}) == EngineConfig(
         Path("/state"),
@@ -145,6 +146,7 @@ def test_the_embedded_engine_gets_what_the_settings_say_of_it(tmp_path: Path) ->
         insecure=frozenset({"registry.local:5000"}),
         parallelism=3,
         connect_timeout=1.5,
+        network="none",
         max_bytes=5 << 30,
         max_age=30 * 86400.0,
     )
@@ -155,6 +157,7 @@ def test_without_words_of_its_own_the_cache_has_the_engines_limits(tmp_path: Pat
     config = load_config(str(write_engine_configuration(settings(tmp_path, engine_cache=cache))), "/state", {})
     default = EngineConfig(Path("/state"))
     assert (config.max_bytes, config.max_age) == (None if cache else default.max_bytes, default.max_age)
+    assert config.network == default.network
 
 
 def query_error(message: str, **extensions: Any) -> dagger.QueryError:

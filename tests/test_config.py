@@ -140,6 +140,7 @@ def test_the_engines_cache_may_have_limits_or_none(tmp_path: Path) -> None:
 BAD_VALUES: list[tuple[str, object, str]] = [
     ("engine", "docker", "one of auto, dagger, embedded"),
     ("images", "", "one of auto, pull, host"),
+    ("network", "bridge", "one of auto, host, none"),
     ("parallelism", 0, "a number of at least 1"),
     ("parallelism", "many", "a whole number"),
     ("parallelism", 1.5, "a whole number"),

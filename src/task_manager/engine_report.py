@@ -9,7 +9,12 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from task_manager.communication import DaggerCommunicationManager, EngineKind
-from task_manager.communication.sessions import choose_engine, embedded_command, engine_folder
+from task_manager.communication.sessions import (
+    choose_engine,
+    embedded_command,
+    engine_folder,
+    write_engine_configuration,
+)
 from task_manager.config import ImagePolicy, Settings
 from task_manager.errors import EngineUnavailable, TaskManagerError
 
@@ -99,7 +104,12 @@ async def _ask(settings: Settings) -> tuple[str, Check]:
 
 async def _examine_machine(settings: Settings) -> tuple[Check, ...]:
     """What the embedded engine finds out about this machine."""
-    command = embedded_command("doctor", "--json", "--state-dir", str(engine_folder(settings)))
+    try:
+        configuration = await asyncio.to_thread(write_engine_configuration, settings)
+    except EngineUnavailable as error:
+        return (_failed("configuration", error),)
+    where = ("--state-dir", str(engine_folder(settings)), "--config", str(configuration))
+    command = embedded_command("doctor", "--json", *where)
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
     try:

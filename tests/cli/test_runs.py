@@ -172,6 +172,14 @@ def test_without_an_engine_the_code_is_3(cli: Cli, add: AddTask, monkeypatch: py
     cli("task", "run", "Count", code=3)
 
 
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("network", ["none", "host"])
+def test_engine_doctor_says_which_network_the_settings_give_to_steps(cli: Cli, network: str) -> None:
+    doctor = cli("engine", "doctor", "--json", env={"TASK_MANAGER_NETWORK": network}).data
+    (check,) = [check for check in doctor["checks"] if check["name"] == "network"]
+    assert f"the setting network is {network}" in check["detail"]
+
+
 def test_engine_doctor_and_info_say_what_would_be_used(cli: Cli, project: Path) -> None:
     doctor = cli("engine", "doctor", "--json").data
     assert doctor["usable"]

@@ -209,6 +209,7 @@ def _engine_configuration(settings: Settings) -> dict[str, object]:
         "insecure": list(settings.registries.insecure),
         "parallelism": settings.parallelism,
         "connect_timeout": settings.connect_timeout,
+        "network": settings.network.value,
         "max_bytes": settings.engine_cache.max_bytes,
         "max_age": settings.engine_cache.max_age,
     }

@@ -7,20 +7,24 @@ A value is taken from the first of these that has it: arguments; the environment
 from task_manager.config.loading import environment_name, load_settings
 from task_manager.config.masking import describe_settings, mask_secrets
 from task_manager.config.settings import (
+    EngineCache,
     EngineChoice,
     ImagePolicy,
     Limits,
     LogLevel,
+    NetworkPolicy,
     Registries,
     Settings,
     setting_names,
 )
 
 __all__ = [
+    "EngineCache",
     "EngineChoice",
     "ImagePolicy",
     "Limits",
     "LogLevel",
+    "NetworkPolicy",
     "Registries",
     "Settings",
     "describe_settings",

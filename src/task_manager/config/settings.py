@@ -50,6 +50,17 @@ class ImagePolicy(StrEnum):
     """The host's toolchain."""
 
 
+class NetworkPolicy(StrEnum):
+    """What steps of the embedded engine reach; services of their own in any case, unless it is the host's network."""
+
+    AUTO = "auto"
+    """Other machines, where pasta or slirp4netns is installed; else nothing."""
+    HOST = "host"
+    """Whatever this machine reaches, its own services included."""
+    NONE = "none"
+    """Nothing."""
+
+
 class LogLevel(StrEnum):
     """What is logged, from this level on."""
 
@@ -165,6 +176,7 @@ class Settings(_Frozen):
     )
     images: ImagePolicy = Field(ImagePolicy.AUTO, description="What steps run on.")
     registries: Registries = Registries()
+    network: NetworkPolicy = Field(NetworkPolicy.AUTO, description="What steps of the embedded engine reach.")
     engine_cache: EngineCache = EngineCache()
     parallelism: int = Field(default_factory=_cores, ge=1, le=1024, description="Steps at once.")
     run_parallelism: int = Field(default_factory=_runs_at_once, ge=1, le=1024, description="Runs at once.")
@@ -190,6 +202,7 @@ ENGINE_FILE_SETTINGS = frozenset(
         "runner_host",
         "images",
         "registries",
+        "network",
         "engine_cache",
         "parallelism",
         "run_parallelism",
