@@ -163,7 +163,7 @@ class _Run:
             context,
             self._settings.environment,
             self._prepared.images,
-            labelled=session.live_output is not None,
+            live_output=session.live_output,
         )
 
     async def _go_on_in(self, session: EngineSession) -> None:
@@ -250,7 +250,8 @@ class _Run:
             return StepOutcome(step, StepStatus.FAILED, reason=reason_of(error))
 
     async def _execute(self, containers: StepContainers, step: Step, attempt: int) -> StepOutcome:
-        ran = await (await containers.describe(step, attempt)).sync()
+        with containers.telling(step):
+            ran = await (await containers.describe(step, attempt)).sync()
         if command_line(step) is None:
             return await self._with_outputs(containers, StepOutcome(step, StepStatus.SUCCEEDED), ran, attempt)
         code, stdout, stderr = await asyncio.gather(ran.exit_code(), ran.stdout(), ran.stderr())

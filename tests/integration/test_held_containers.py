@@ -185,7 +185,7 @@ async def test_a_container_ends_with_its_engine_and_with_its_manager(manager: Da
     pid = manager.status().pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    await until(lambda: manager.held_containers()[0].state is ContainerState.STOPPED)
+    await until(lambda: manager.held_containers()[0].state is ContainerState.STOPPED and not manager.status().alive)
     assert "engine ended" in (await manager.get_container_status(created.id)).reason
 
     await manager.start_container(created.id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -189,7 +189,8 @@ class HeldContainers:
             reading = asyncio.create_task(self._read(container_id, session, connected))
             try:
                 await connected.wait()
-                service = await _described(session, held, image.container).start()
+                with session.live_output.telling(container_id, container_id) if session.live_output else nullcontext():
+                    service = await _described(session, held, image.container).start()
                 endpoint = await service.endpoint() if held.spec.ports else ""
             except BaseException:
                 reading.cancel()
@@ -212,13 +213,13 @@ class HeldContainers:
     async def _hold(self, held: HeldContainer, holding: _Holding, reading: asyncio.Task[int | None]) -> None:
         """Keep the log until the container ends, by itself, by a wish, or with the engine."""
         container_id = held.record.id
-        wished = asyncio.create_task(self._wished(container_id, holding.stop))
+        wished = asyncio.create_task(self._wished(container_id, holding))
         await asyncio.wait([reading, wished], return_when=asyncio.FIRST_COMPLETED)
         state, code, reason = ContainerState.STOPPED, None, ""
-        if wished.done():
-            await self._end_service(holding)
-        elif (code := reading.result()) is not None:
+        if reading.done() and (code := reading.result()) is not None:
             state = ContainerState.EXITED
+        elif wished.done() and holding.session.alive:
+            await self._end_service(holding)
         else:
             reason = "The engine ended."
         wished.cancel()
@@ -239,15 +240,16 @@ class HeldContainers:
                 with path.open("a") as file:
                     file.write(output.text)
         connected.set()
-        while session.alive:  # noqa: ASYNC110 - an engine that tells nothing is looked at
-            await asyncio.sleep(_LOOK_SECONDS)
+        if session.live_output is None:
+            await asyncio.Event().wait()  # nobody tells; the engine's end is seen elsewhere
         return None
 
-    async def _wished(self, container_id: str, stop: asyncio.Event) -> None:
-        # Another process writes the wish as a file, so it is looked for.
-        while not stop.is_set() and not self._files.is_stop_wished(container_id):
+    async def _wished(self, container_id: str, holding: _Holding) -> None:
+        """Return when its end is wished for, or the engine has died."""
+        # Another process writes the wish as a file, and nobody tells of a death; so both are looked for.
+        while holding.session.alive and not (holding.stop.is_set() or self._files.is_stop_wished(container_id)):
             try:
-                await asyncio.wait_for(stop.wait(), _LOOK_SECONDS)
+                await asyncio.wait_for(holding.stop.wait(), _LOOK_SECONDS)
             except TimeoutError:
                 continue
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -40,7 +42,24 @@ class LiveOutput:
 
 
 class LiveOutputSource(Protocol):
-    """Where an engine tells what steps write while they run; where there is none, it is known at their ends."""
+    """Where an engine tells what steps write while they run; where there is none, it is known at their ends.
+
+    The embedded engine tells it in its stream of events (`EventStream`), a real one that the dagger command line starts
+    or reaches by OpenTelemetry (`otlp.OtlpReceiver`). A session that was there already, and one whose telemetry goes
+    elsewhere, have no source.
+    """
+
+    @property
+    def uses_labels(self) -> bool:
+        """Whether containers are known by `RUN_LABEL` and `STEP_LABEL`; where they are not, labels might only hurt."""
+
+    def telling(self, owner: str, step_id: str) -> AbstractContextManager[None]:
+        """Say that what is run by the calls of the block is a step's.
+
+        Args:
+            owner: Whose step it is: a run's id.
+            step_id: The step.
+        """
 
     def output(self, owner: str, connected: asyncio.Event) -> AsyncGenerator[LiveOutput]:
         """What the steps of an owner write from now on, until the session ends; a broken stream only ends it earlier.
@@ -59,9 +78,15 @@ class EventStream:
         token: The session's token.
     """
 
+    uses_labels = True
+
     def __init__(self, port: int, token: str) -> None:
         self._url = f"http://127.0.0.1:{port}/events"
         self._token = token
+
+    def telling(self, owner: str, step_id: str) -> AbstractContextManager[None]:
+        """Nothing is to be done."""
+        return contextlib.nullcontext()
 
     async def output(self, owner: str, connected: asyncio.Event) -> AsyncGenerator[LiveOutput]:
         """See `LiveOutputSource`."""

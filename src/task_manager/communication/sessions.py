@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from task_manager.communication.live_output import EventStream, LiveOutputSource
+from task_manager.communication.otlp import ENDPOINTS, OtlpReceiver
 from task_manager.communication.process import SessionProcess
 from task_manager.communication.translation import engine_errors
 from task_manager.config import EngineChoice, Settings
@@ -71,12 +72,14 @@ class EngineSession:
         connection: dagger.Connection,
         client: dagger.Client,
         process: SessionProcess | None,
+        telemetry: OtlpReceiver | None = None,
     ) -> None:
         self.choice = choice
         self.client = client
         self.version = ""
         self._connection = connection
         self._process = process
+        self._telemetry = telemetry
 
     @property
     def kind(self) -> EngineKind:
@@ -86,9 +89,9 @@ class EngineSession:
     @property
     def live_output(self) -> LiveOutputSource | None:
         """What steps write while they run; none where the engine does not tell before their ends."""
-        if self.kind is not EngineKind.EMBEDDED or self._process is None:
-            return None
-        return EventStream(self._process.port, self._process.token)
+        if self.kind is EngineKind.EMBEDDED and self._process is not None:
+            return EventStream(self._process.port, self._process.token)
+        return self._telemetry
 
     @property
     def description(self) -> str:
@@ -114,12 +117,18 @@ class EngineSession:
         await self._disconnect(_CLOSE_SECONDS)
         if self._process is not None:
             await self._process.stop(seconds)
+        await self._stop_receiving()
 
     async def discard(self) -> None:
         """End a session that is not to be used any more, at once."""
         if self._process is not None:
             await self._process.kill()
         await self._disconnect(_CLOSE_SECONDS)
+        await self._stop_receiving()
+
+    async def _stop_receiving(self) -> None:
+        if self._telemetry is not None:
+            await self._telemetry.close()
 
     async def _disconnect(self, seconds: float) -> None:
         with contextlib.suppress(Exception):
@@ -162,14 +171,17 @@ async def open_session(choice: SessionChoice, settings: Settings) -> EngineSessi
     Raises:
         EngineUnavailable: It did not start or answer.
     """
-    process = await _start_process(choice, settings)
+    process: SessionProcess | None = None
+    telemetry = await _receiver(choice)
     try:
-        session = await _connect(choice, process)
+        process = await _start_process(choice, settings, telemetry.environment if telemetry else {})
+        return await _connect(choice, process, telemetry)
     except BaseException:
         if process is not None:
             await process.kill()
+        if telemetry is not None:
+            await telemetry.close()
         raise
-    return session
 
 
 def embedded_command(*arguments: str) -> tuple[str, ...]:
@@ -251,7 +263,18 @@ async def _answers(program: str) -> bool:
         return False
 
 
-async def _start_process(choice: SessionChoice, settings: Settings) -> SessionProcess | None:
+async def _receiver(choice: SessionChoice, environment: Mapping[str, str] = os.environ) -> OtlpReceiver | None:
+    """What receives a real engine's telemetry; none where it is no session of ours, or somebody else receives it."""
+    if choice.kind is not EngineKind.DAGGER or any(environment.get(name) for name in ENDPOINTS):
+        return None
+    receiver = OtlpReceiver()
+    await receiver.start()
+    return receiver
+
+
+async def _start_process(
+    choice: SessionChoice, settings: Settings, telemetry: Mapping[str, str]
+) -> SessionProcess | None:
     if choice.kind is EngineKind.SESSION:
         return None
     if choice.kind is EngineKind.EMBEDDED:
@@ -263,16 +286,18 @@ async def _start_process(choice: SessionChoice, settings: Settings) -> SessionPr
     program = _dagger_program(os.environ)
     if program is None:
         raise _no_program("engine = dagger")
-    environment = {_RUNNER_HOST: choice.runner_host} if choice.runner_host else {}
+    environment = {**telemetry, **({_RUNNER_HOST: choice.runner_host} if choice.runner_host else {})}
     return await SessionProcess.start((program, "session"), environment=environment, timeout=_PROVISION_SECONDS)
 
 
-async def _connect(choice: SessionChoice, process: SessionProcess | None) -> EngineSession:
+async def _connect(
+    choice: SessionChoice, process: SessionProcess | None, telemetry: OtlpReceiver | None
+) -> EngineSession:
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):
             with engine_errors():
                 connection, client = await _open_connection(process)
-                session = EngineSession(choice, connection, client, process)
+                session = EngineSession(choice, connection, client, process, telemetry)
                 session.version = await client.version()
     except TimeoutError as error:
         raise EngineUnavailable(

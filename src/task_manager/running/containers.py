@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
 from task_manager.communication.images import ResolvedImage
-from task_manager.communication.live_output import RUN_LABEL, STEP_LABEL
+from task_manager.communication.live_output import RUN_LABEL, STEP_LABEL, LiveOutputSource
 from task_manager.conversion.paths import container_path
 from task_manager.errors import InvalidConfiguration, SourceNotFound
 from task_manager.pipeline import (
@@ -45,8 +46,7 @@ class StepContainers:
         context: The run.
         environment: Variables that every step gets; a step's own win.
         images: What stands for each image that steps and services name.
-        labelled: Whether containers say whose they are, for those who read the engine's events; where nobody can,
-            labels might only hurt the cache.
+        live_output: Where the session tells what steps write while they run.
     """
 
     def __init__(
@@ -56,24 +56,35 @@ class StepContainers:
         environment: Mapping[str, str],
         images: Mapping[str, ResolvedImage],
         *,
-        labelled: bool,
+        live_output: LiveOutputSource | None,
     ) -> None:
         self._client = client
         self._context = context
         self._environment = environment
         self._images = images
-        self._labelled = labelled
+        self._live_output = live_output
         self._finished: dict[str, _Finished] = {}
         self._containers: dict[str, dagger.Container] = {}
 
-    def in_session(self, client: dagger.Client, images: Mapping[str, ResolvedImage]) -> StepContainers:
+    def in_session(
+        self,
+        client: dagger.Client,
+        images: Mapping[str, ResolvedImage],
+        live_output: LiveOutputSource | None,
+    ) -> StepContainers:
         """The same containers in another session, where each ended step's is described anew when it is needed.
 
         The engine answers it from its layers, or runs it again where it has lost them.
         """
-        moved = StepContainers(client, self._context, self._environment, images, labelled=self._labelled)
+        moved = StepContainers(client, self._context, self._environment, images, live_output=live_output)
         moved._finished = self._finished  # shared: what still ends in the old session has ended for the new one too
         return moved
+
+    def telling(self, step: Step) -> AbstractContextManager[None]:
+        """Say that what the calls of the block run is the step's, for those who follow it."""
+        if self._live_output is None:
+            return nullcontext()
+        return self._live_output.telling(self._context.run_id, step.id)
 
     def finished(self, step: Step, attempt: int, container: dagger.Container, outputs: frozenset[str]) -> None:
         """Remember an ended step's container and the outputs that it has, for the steps that use them."""
@@ -88,7 +99,7 @@ class StepContainers:
             InvalidConfiguration: A secret is not there.
         """
         container = await self._before_command(step, attempt)
-        if self._labelled:
+        if self._live_output is not None and self._live_output.uses_labels:
             container = container.with_label(RUN_LABEL, self._context.run_id).with_label(STEP_LABEL, step.id)
         arguments = command_line(step)
         return container if arguments is None else _with_command(container, arguments)

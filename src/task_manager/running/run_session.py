@@ -108,6 +108,6 @@ class RunSession:
     async def _move(self, session: EngineSession) -> None:
         found = await asyncio.gather(*(resolve_again(session, image) for image in self._images.values()))
         self._images = dict(zip(self._images, found, strict=True))
-        self._containers = self._containers.in_session(session.client, self._images)
+        self._containers = self._containers.in_session(session.client, self._images, session.live_output)
         self._session = session
         await self._moved(session)
