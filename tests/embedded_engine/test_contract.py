@@ -14,12 +14,14 @@ from pathlib import Path
 
 import dagger
 import pytest
+import pytest_asyncio
 from dagger.client._session import ConnectParams, SingleConnection
 
 from tests.embedded_engine.conftest import shell
 from tests.embedded_engine.engine import EngineProcess
 from tests.embedded_engine.real_engine import NoRealEngineError, real_image, real_session
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 UUID = ["cat", "/proc/sys/kernel/random/uuid"]
 
 
@@ -41,7 +43,7 @@ def real_contractor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Contra
         yield reason
 
 
-@pytest.fixture(params=["embedded", pytest.param("real", marks=pytest.mark.real_engine)])
+@pytest.fixture(scope="module", params=["embedded", pytest.param("real", marks=pytest.mark.real_engine)])
 def contractor(request: pytest.FixtureRequest) -> Contractor:
     """Each of the engines in turn."""
     if request.param == "real":
@@ -54,14 +56,14 @@ def contractor(request: pytest.FixtureRequest) -> Contractor:
     return Contractor(session, request.getfixturevalue("busybox_image"))
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def dag(contractor: Contractor) -> AsyncIterator[dagger.Client]:
-    """The SDK's client on that engine."""
+    """The SDK's client on that engine; one for all tests, since each connection reads the whole schema."""
     async with SingleConnection(contractor.session) as connection:
         yield dagger.Client.from_connection(connection)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def busybox(dag: dagger.Client, contractor: Contractor) -> dagger.Container:
     """A container made from that engine's image."""
     return dag.container().from_(contractor.image)
