@@ -73,9 +73,9 @@ def test_ctrl_c_ends_a_container_that_runs_in_the_foreground(cli: Cli) -> None:
     command = [sys.executable, "-m", "task_manager", "container", "run", HOST, "--", "sleep", "86462"]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
-        asyncio.run(until(lambda: len(processes_with("86462")) > 1))
+        asyncio.run(until(lambda: len(processes_with("86462")) > 1, seconds=60))
         os.kill(running.pid, signal.SIGINT)
-        assert running.wait(20) == 130
+        assert running.wait(60) == 130
     finally:
         running.kill()
         running.communicate()
