@@ -1,6 +1,7 @@
-"""What sandboxes offer on this machine beyond what they need: a way to other machines."""
+"""What sandboxes offer on this machine beyond what they need: a way to other machines, a filter of system calls."""
 
 import os
+import platform
 import shutil
 from typing import TYPE_CHECKING, NoReturn
 
@@ -16,7 +17,7 @@ _SHARED = f"or share the host's network with commands: set network to host, or {
 
 def examine_facilities(config: EngineConfig) -> list[Finding]:
     """Return what commands of a session with these settings get; call it where sandboxes work."""
-    return [_network(config)]
+    return [_network(config), _filter()]
 
 
 def _network(config: EngineConfig) -> Finding:
@@ -25,6 +26,18 @@ def _network(config: EngineConfig) -> Finding:
     if config.network == "none":
         return _offered("network", f"{_ALONE}, since the setting network is none")
     return _way_out()
+
+
+def _filter() -> Finding:
+    from task_manager.embedded_engine import kernel
+    from task_manager.embedded_engine.sandbox.seccomp import assemble
+
+    name, machine = "system call filter", platform.machine()
+    if not assemble(machine):
+        return _missing(name, f"none: no system call numbers are known for {machine}", "Use x86_64 or aarch64.")
+    if not kernel.takes_filters():
+        return _missing(name, "none: the kernel offers none", "Use a kernel with CONFIG_SECCOMP_FILTER.")
+    return _offered(name, "commands are refused what containers are refused by default")
 
 
 def _way_out() -> Finding:

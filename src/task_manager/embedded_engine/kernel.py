@@ -55,11 +55,14 @@ _MOVE_MOUNT_T_EMPTY_PATH = 0x40
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_CAPBSET_DROP = 24
+_PR_SET_SECCOMP = 22
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
+_SECCOMP_MODE_FILTER = 2
 _CAPABILITY_VERSION_3 = 0x2008_0522
 
+_FILTER_INSTRUCTION_BYTES = 8
 _SIGNAL_SET_BYTES = 8
 _SIGNAL_ACTION_BYTES = 32
 _LAST_SIGNAL = 64
@@ -297,6 +300,30 @@ def forbid_new_privileges() -> None:
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
+def filter_calls(program: bytes) -> None:
+    """Put this process and its children under a filter of system calls, for good.
+
+    Args:
+        program: Instructions, struct sock_filter of linux/filter.h.
+
+    Raises:
+        OSError: The kernel refused, such as before `forbid_new_privileges`.
+    """
+    instructions = ctypes.create_string_buffer(program, len(program))
+    # struct sock_fprog: a count and, at the next place for one, a pointer.
+    described = struct.pack("@HP", len(program) // _FILTER_INSTRUCTION_BYTES, ctypes.addressof(instructions))
+    _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.create_string_buffer(described, len(described)))
+
+
+def takes_filters() -> bool:
+    """Return whether the kernel filters system calls; it tells by refusing the address of no filter, seccomp(2)."""
+    try:
+        _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, None)
+    except OSError as error:
+        return error.errno == errno.EFAULT
+    return False
+
+
 def restrict_bounding_set(keep: frozenset[int]) -> None:
     """Drop every capability but `keep` from what this process and its children can ever gain."""
     for capability in range(_last_capability() + 1):
@@ -325,9 +352,9 @@ def _last_capability() -> int:
         return 40
 
 
-def _prctl(option: int, value: int) -> None:
+def _prctl(option: int, value: int, pointer: object = None) -> None:
     zero = ctypes.c_ulong(0)
-    if _libc.prctl(ctypes.c_int(option), ctypes.c_ulong(value), zero, zero, zero) < 0:
+    if _libc.prctl(ctypes.c_int(option), ctypes.c_ulong(value), pointer, zero, zero) < 0:
         raise _error()
 
 

@@ -14,6 +14,7 @@ import stat
 import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -41,21 +42,33 @@ _FIRST_INHERITED = 3
 _SIGNAL_BASE = 128
 
 
-def run(
-    spec: SandboxSpec, standard: tuple[int, int, int], report: int, network: int, uplink: Uplink | None
-) -> NoReturn:
+@dataclass(frozen=True)
+class Surroundings:
+    """What the launcher has for a sandbox.
+
+    Attributes:
+        network: The session's network; -1 where the spec does not ask for it.
+        uplink: The way out, a network namespace to move to; None where process 1 is in its final one.
+        call_filter: The filter of system calls that the command runs under; empty for none.
+    """
+
+    network: int
+    uplink: Uplink | None
+    call_filter: bytes
+
+
+def run(spec: SandboxSpec, standard: tuple[int, int, int], report: int, surroundings: Surroundings) -> NoReturn:
     """Be process 1 of a new sandbox; never returns.
 
     Args:
         spec: What to run.
         standard: The command's standard input, output and error.
         report: A pipe that takes one JSON object: `created` (paths made for mounts) or `error`.
-        network: The session's network; -1 where the spec does not ask for it.
-        uplink: The way out, a network namespace to move to; None where this process is in its final one.
+        surroundings: What else it uses.
     """
     code = 1
     try:
-        code = _run(spec, standard, report, network, uplink)
+        code = _run(spec, standard, report, surroundings)
     except UnknownUserError as error:
         _tell(report, {"error": str(error)})
     except OSError as error:
@@ -78,7 +91,7 @@ def is_abandoned(report: int) -> bool:
     return bool(watched.poll(0))
 
 
-def _run(spec: SandboxSpec, standard: tuple[int, int, int], report: int, network: int, uplink: Uplink | None) -> int:
+def _run(spec: SandboxSpec, standard: tuple[int, int, int], report: int, surroundings: Surroundings) -> int:
     kernel.die_with_parent()
     if is_abandoned(report):
         return 1
@@ -86,23 +99,24 @@ def _run(spec: SandboxSpec, standard: tuple[int, int, int], report: int, network
     os.setsid()
     os.umask(0o022)
     socket.sethostname(spec.hostname)
-    _enter_network(spec, network, uplink)
+    _enter_network(spec, surroundings.network, surroundings.uplink)
     root = build_root(spec)
     identity = resolve_identity(root.descriptor, spec.user)
     os.fchdir(root.descriptor)
     kernel.pivot_root_here()
     _enter_working_folder(spec.working_folder)
-    if uplink is not None:
-        uplink.wait()
+    if surroundings.uplink is not None:
+        surroundings.uplink.wait()
     kernel.restrict_bounding_set(DEFAULT_CAPABILITIES)
     kernel.forbid_new_privileges()
     _tell(report, {"created": root.created})
     streams = _redirected(spec, standard)
+    command = _Command(spec, identity, streams.command, surroundings.call_filter)
     if not spec.init:
-        _execute(spec, identity, streams.command)
+        _execute(command)
     # The object is kept: forgotten, it would wait for its process itself.
-    spawned = _spawned(spec, identity, streams.command)
-    child = spawned.pid if spawned else _forked(spec, identity, streams.command)
+    spawned = _spawned(command)
+    child = spawned.pid if spawned else _forked(command)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
     kernel.set_capabilities(_INIT_CAPABILITIES)
     return _attend(child, streams)
@@ -197,54 +211,82 @@ def _write_all(descriptor: int, data: bytes) -> None:
         data = data[os.write(descriptor, data) :]
 
 
-def _spawned(spec: SandboxSpec, identity: Identity, streams: tuple[int, int, int]) -> subprocess.Popen[bytes] | None:
+@dataclass(frozen=True)
+class _Command:
+    """What is to be started: as whom, with which standard streams, under which filter of system calls."""
+
+    spec: SandboxSpec
+    identity: Identity
+    streams: tuple[int, int, int]
+    call_filter: bytes
+
+    def environment(self) -> dict[str, str]:
+        """Return its environment."""
+        return {"PATH": DEFAULT_PATH, "HOME": self.identity.home, **dict(self.spec.environment)}
+
+    def find(self) -> str:
+        """Return its program.
+
+        Raises:
+            FileNotFoundError: Its search path has none of that name.
+        """
+        return _find(self.spec.arguments[0], self.environment().get("PATH", ""))
+
+    def become(self) -> None:
+        """Take on what the program inherits: identity, signals, filter.
+
+        Raises:
+            OSError: The kernel refused.
+        """
+        _become(self.identity)
+        kernel.default_signals()
+        if self.call_filter:
+            kernel.filter_calls(self.call_filter)
+
+
+def _spawned(command: _Command) -> subprocess.Popen[bytes] | None:
     """Start a command of root by vfork(2): copying this process's memory takes longer than many a command.
 
     Returns:
         The command; None where it is another user's or cannot be started: a copy of this process says why.
     """
-    if (identity.user, identity.group) != (0, 0):
+    if (command.identity.user, command.identity.group) != (0, 0):
         return None
-    _become(identity)
-    kernel.default_signals()
-    environment = _environment(spec, identity)
+    command.become()
     try:
-        program = _find(spec.arguments[0], environment.get("PATH", ""))
         return subprocess.Popen(
-            spec.arguments,
-            executable=program,
-            stdin=streams[0],
-            stdout=streams[1],
-            stderr=streams[2],
-            env=environment,
+            command.spec.arguments,
+            executable=command.find(),
+            stdin=command.streams[0],
+            stdout=command.streams[1],
+            stderr=command.streams[2],
+            env=command.environment(),
             start_new_session=True,
         )
     except OSError:
         return None
 
 
-def _forked(spec: SandboxSpec, identity: Identity, streams: tuple[int, int, int]) -> int:
+def _forked(command: _Command) -> int:
     child = os.fork()
     if child == 0:
-        _execute(spec, identity, streams)
+        _execute(command)
     return child
 
 
-def _execute(spec: SandboxSpec, identity: Identity, streams: tuple[int, int, int]) -> NoReturn:
+def _execute(command: _Command) -> NoReturn:
     """Become the command; where that fails, say on its standard error what a Go program would, and end with 1."""
     try:
-        if spec.init:
+        if command.spec.init:
             os.setsid()
-        for target, descriptor in enumerate(streams):
+        for target, descriptor in enumerate(command.streams):
             os.dup2(descriptor, target)
         os.closerange(_FIRST_INHERITED, os.sysconf("SC_OPEN_MAX"))
-        _become(identity)
-        kernel.default_signals()
-        environment = _environment(spec, identity)
-        program = _find(spec.arguments[0], environment.get("PATH", ""))
-        os.execve(program, list(spec.arguments), environment)  # noqa: S606 - running commands is its purpose
+        command.become()
+        program = command.find()
+        os.execve(program, list(command.spec.arguments), command.environment())  # noqa: S606 - running is its purpose
     except OSError as error:
-        os.write(2, _refusal(spec.arguments[0], error).encode())
+        os.write(2, _refusal(command.spec.arguments[0], error).encode())
     finally:
         os._exit(1)
 
@@ -273,12 +315,6 @@ def _rename_single_id(identity: Identity) -> None:
     Path("/proc/self/uid_map").write_text(f"{identity.user} 0 1\n", encoding="ascii")
     Path("/proc/self/gid_map").write_text(f"{identity.group} 0 1\n", encoding="ascii")
     kernel.set_capabilities(frozenset())
-
-
-def _environment(spec: SandboxSpec, identity: Identity) -> dict[str, str]:
-    environment = {"PATH": DEFAULT_PATH, "HOME": identity.home}
-    environment.update(spec.environment)
-    return environment
 
 
 def _find(program: str, path: str) -> str:

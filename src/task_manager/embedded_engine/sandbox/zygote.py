@@ -20,8 +20,9 @@ from typing import NoReturn
 
 from task_manager.embedded_engine import kernel
 from task_manager.embedded_engine.sandbox import init, network
+from task_manager.embedded_engine.sandbox.seccomp import available_filter
 from task_manager.embedded_engine.sandbox.spec import SandboxSpec
-from task_manager.embedded_engine.sandbox.uplink import Carrier, Uplink, Uplinks
+from task_manager.embedded_engine.sandbox.uplink import Carrier, Uplinks
 
 _LARGEST_REQUEST = 4096
 _DESCRIPTORS = 5
@@ -45,8 +46,9 @@ def start(carrier: Carrier | None) -> tuple[int, socket.socket]:
 
 
 class _Launcher:
-    def __init__(self, connection: socket.socket, uplinks: Uplinks) -> None:
+    def __init__(self, connection: socket.socket, uplinks: Uplinks, call_filter: bytes) -> None:
         self._connection = connection
+        self._call_filter = call_filter
         self._uplinks = uplinks
         self._running: dict[int, int] = {}
         self._network = -1
@@ -114,7 +116,8 @@ class _Launcher:
             self._tell(number, 1 << 8)
             return
         if process == 0:
-            _become_init(payload, (stdin, stdout, stderr), report, self._network, uplink)
+            surroundings = init.Surroundings(self._network, uplink, self._call_filter)
+            _become_init(payload, (stdin, stdout, stderr), report, surroundings)
         self._running[process] = number
         if uplink is not None:
             self._uplinks.lend(process, uplink, reusable=not request["session_network"])
@@ -150,7 +153,7 @@ def _serve(connection: socket.socket, carrier: Carrier | None) -> NoReturn:
         # Copies share this memory: a collection in each would touch, and so copy, all of it.
         gc.disable()
         gc.freeze()
-        _Launcher(connection, Uplinks(carrier)).serve()
+        _Launcher(connection, Uplinks(carrier), available_filter()).serve()
     finally:
         os._exit(0)
 
@@ -166,13 +169,13 @@ def _wait_for_ports(session_network: int, address: str, ports: list[int]) -> NoR
 
 
 def _become_init(
-    payload: int, standard: tuple[int, int, int], report: int, session_network: int, uplink: Uplink | None
+    payload: int, standard: tuple[int, int, int], report: int, surroundings: init.Surroundings
 ) -> NoReturn:
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         with os.fdopen(os.dup(payload), "rb") as file:
             spec = SandboxSpec.from_json(file.read())
-        init.run(spec, standard, report, session_network, uplink)
+        init.run(spec, standard, report, surroundings)
     finally:
         os._exit(1)
