@@ -12,6 +12,7 @@ from task_manager.config import Settings
 
 if TYPE_CHECKING:
     from task_manager.dagger_integration import TaskWorkflowIntegration
+    from task_manager.run_queries import RunQueries
     from task_manager.store import Store
     from task_manager.task_service import TaskService
     from task_manager.workflow_templates import WorkflowTemplateRegistry
@@ -65,6 +66,13 @@ class Application:
         from task_manager.task_service import TaskService
 
         return TaskService(self.store)
+
+    @cached_property
+    def runs(self) -> RunQueries:
+        """Questions about runs."""
+        from task_manager.run_queries import RunQueries
+
+        return RunQueries(self.store)
 
     @cached_property
     def templates(self) -> WorkflowTemplateRegistry:

@@ -231,6 +231,9 @@ class WorkflowRun(Record):
         actor: Who asked for it.
         engine: Kind and version of the engine, such as `embedded 0.1.0`; none before it is known.
         warnings: What people should know about how it was run.
+        seconds: How long it took from its start to its end; none before its end, or when it never started.
+        steps_cached: How many of its steps the engine answered from earlier runs; none before its end.
+        steps_counted: Of how many steps it told whether it did; none before its end.
     """
 
     id: str
@@ -259,6 +262,9 @@ class WorkflowRun(Record):
     updated_at: AwareDatetime
     started_at: AwareDatetime | None = None
     finished_at: AwareDatetime | None = None
+    seconds: float | None = None
+    steps_cached: int | None = None
+    steps_counted: int | None = None
     revision: int = 1
 
 

@@ -49,7 +49,14 @@ class TestTransitions:
             also={"engine": "embedded 1"},
         )
         assert ended == run.evolve(
-            status="succeeded", reason=CACHED, engine="embedded 1", updated_at=LATER, finished_at=LATER, revision=2
+            status="succeeded",
+            reason=CACHED,
+            engine="embedded 1",
+            updated_at=LATER,
+            finished_at=LATER,
+            steps_cached=0,
+            steps_counted=0,
+            revision=2,
         )
         assert store.run_sync(runs.get, run.id) == ended
         event = store.run_sync(events.after, 0)[-1]
@@ -65,7 +72,17 @@ class TestTransitions:
         again = store.run_sync(runs.transition, run.id, running, now=LATER)
         assert (again.started_at, again.finished_at) == (NOW, None)
         failed = store.run_sync(runs.transition, run.id, WorkflowStatus.FAILED, now=LATER)
-        assert (failed.started_at, failed.finished_at) == (NOW, LATER)
+        assert (failed.started_at, failed.finished_at, failed.seconds) == (NOW, LATER, 2.5)
+
+    def test_its_end_counts_the_steps_that_came_from_earlier_runs(self, store: Store) -> None:
+        """Of those of which it is known."""
+        run = stored_run(store)
+        store.run_sync(
+            steps.plan, [a_step(run, f"step-{n}", cached=cached) for n, cached in enumerate((True, False, None, True))]
+        )
+        ended = advance(store, run, WorkflowStatus.QUEUED, WorkflowStatus.SUCCEEDED)
+        assert (ended.steps_cached, ended.steps_counted) == (2, 3)
+        assert store.run_sync(runs.get, run.id) == ended
 
     def test_the_reason_is_that_of_the_present_state(self, store: Store) -> None:
         run = stored_run(store)
@@ -136,15 +153,11 @@ class TestWarnings:
 
 
 class TestLists:
-    def test_they_are_filtered_and_the_newest_comes_first(self, store: Store) -> None:
+    def test_those_that_are_not_over_are_listed_the_oldest_first(self, store: Store) -> None:
         workflow = stored_workflow(store)
         first, second = stored_run(store, workflow), stored_run(store, workflow)
         other = stored_run(store)
-        failed = advance(store, first, WorkflowStatus.FAILED)
-        assert store.run_sync(runs.list_).items == (other, second, failed)
-        assert store.run_sync(runs.list_, task_id=workflow.task_id).items == (second, failed)
-        assert store.run_sync(runs.list_, project_id=other.project_id).items == (other,)
-        assert store.run_sync(runs.list_, status=WorkflowStatus.FAILED).items == (failed,)
+        advance(store, first, WorkflowStatus.FAILED)
         assert store.run_sync(runs.active, project_id=first.project_id) == (second,)
         assert store.run_sync(runs.active, task_ids=[first.task_id, other.task_id]) == (second, other)
         assert store.run_sync(runs.ids, task_ids=[first.task_id]) == (first.id, second.id)

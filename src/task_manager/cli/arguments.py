@@ -97,9 +97,9 @@ def _tasks(store: Store) -> list[tuple[str, str]]:
 
 
 def _runs(store: Store) -> list[tuple[str, str]]:
-    from task_manager.store import runs
+    from task_manager.store import run_queries
 
-    return [(run.id, run.status.value) for run in store.run_sync(runs.list_, limit=_OFFERED).items]
+    return [(run.id, run.status.value) for run in store.run_sync(run_queries.list_, limit=_OFFERED).items]
 
 
 def _templates(incomplete: str) -> list[tuple[str, str]]:

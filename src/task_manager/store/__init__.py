@@ -1,7 +1,7 @@
 """The store: records and the event log in a database, changed by operations that are one transaction each.
 
-Open it with `Store.open`, then run the functions of `projects`, `phases`, `tasks`, `workflows`, `runs`, `steps`,
-`events`, `artifacts` and `results`, or functions made from them::
+Open it with `Store.open`, then run the functions of `projects`, `phases`, `tasks`, `workflows`, `runs`,
+`run_queries`, `steps`, `events`, `artifacts` and `results`, or functions made from them::
 
     store = Store.open(data_dir)
     task = await store.run(tasks.get, task_id)
@@ -9,7 +9,7 @@ Open it with `Store.open`, then run the functions of `projects`, `phases`, `task
 
 from sqlalchemy import Connection
 
-from task_manager.store import artifacts, events, phases, projects, results, runs, steps, tasks, workflows
+from task_manager.store import artifacts, events, phases, projects, results, run_queries, runs, steps, tasks, workflows
 from task_manager.store.database import read_only
 from task_manager.store.feed import EventFeed
 from task_manager.store.paging import Page
@@ -26,6 +26,7 @@ __all__ = [
     "projects",
     "read_only",
     "results",
+    "run_queries",
     "runs",
     "steps",
     "tasks",

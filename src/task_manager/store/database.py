@@ -157,4 +157,10 @@ def _prepare_writer(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def _prepare_reader(connection: sqlite3.Connection, _record: object) -> None:
+    # SQLite's own function knows the letters of ASCII alone.
+    connection.create_function("lower", 1, _lower, deterministic=True)
     connection.execute("PRAGMA query_only = ON")
+
+
+def _lower(value: str | int | float | bytes | None) -> str | int | float | bytes | None:
+    return value.lower() if isinstance(value, str) else value

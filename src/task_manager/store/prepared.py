@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from operator import attrgetter, methodcaller
 from typing import Any
 
-from sqlalchemy import Connection, Delete, Dialect, Insert, Select, Update
+from sqlalchemy import Connection, Delete, Dialect, Float, Insert, Numeric, Select, Update
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import TypeEngine
 
 _Values = tuple[Any, ...] | dict[str, Any]
 _Conversion = tuple[str, Callable[[Any], Any]]
@@ -84,7 +85,7 @@ class Prepared:
         compiled = self._statement.compile(dialect=dialect, column_keys=self._sets or None)
         columns = list(self._statement.selected_columns) if isinstance(self._statement, Select) else []
         binds = [(name, one.type.dialect_impl(dialect).bind_processor(dialect)) for name, one in compiled.binds.items()]
-        results = [(one.name, one.type.dialect_impl(dialect).result_processor(dialect, None)) for one in columns]
+        results = [(one.name, _reader(one.type, dialect)) for one in columns]
         return _Compiled(
             compiled.string,
             None if compiled.positiontup is None else tuple(compiled.positiontup),
@@ -93,6 +94,11 @@ class Prepared:
             tuple(column.name for column in columns),
             _needed(results),
         )
+
+
+def _reader(kind: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
+    """What makes of what a driver gives a value of that type; None for numbers, which drivers give as they are."""
+    return None if isinstance(kind, Float | Numeric) else kind.dialect_impl(dialect).result_processor(dialect, None)
 
 
 _touched = attrgetter("rowcount")

@@ -5,7 +5,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, case, func, select
 from sqlalchemy import insert as insert_rows
 from sqlalchemy import update as update_rows
 
@@ -13,7 +13,6 @@ from task_manager.errors import InvalidInput
 from task_manager.models import Event, EventKind, WorkflowRun
 from task_manager.store import events, tables
 from task_manager.store.database import read_only
-from task_manager.store.paging import DEFAULT_LIMIT, Page
 from task_manager.store.prepared import Prepared
 from task_manager.store.records import Lock, RevisedTable
 from task_manager.workflow_status import TASK_STATUS_OF_RUN, Reason, TaskStatus, WorkflowStatus, check_transition
@@ -26,6 +25,13 @@ _STARTED: Final = frozenset({WorkflowStatus.PREPARING, WorkflowStatus.RUNNING})
 _runs = RevisedTable("run", WorkflowRun, tables.runs, newest_first=True)
 _columns = tables.runs.c
 _tasks = tables.tasks
+_steps = tables.steps.c
+_count_steps = Prepared(
+    select(
+        func.coalesce(func.sum(case((_steps.cached, 1), else_=0)), 0).label("steps_cached"),
+        func.count(_steps.cached).label("steps_counted"),
+    ).where(_steps.run_id == bindparam("of_run"))
+)
 # Both rows are locked, so that both are read as they are when the transaction's turn comes.
 _with_task = Prepared(
     select(tables.runs, _tasks.c.status.label("task_status"))
@@ -124,7 +130,7 @@ def transition(
     if to in _STARTED and run.started_at is None:
         changes["started_at"] = now
     if to.is_terminal:
-        changes["finished_at"] = now
+        changes |= _numbers(c, run, now)
     changed = _runs.change(c, run, changes)
     _follow(c, changed, task_status)
     events.append(c, _status_event(changed, previous=run.status, actor=actor, time=now))
@@ -180,33 +186,6 @@ def ids(c: Connection, *, project_id: str | None = None, task_ids: Collection[st
     return tuple(c.scalars(query if task_ids is None else query.where(_columns.task_id.in_(task_ids))))
 
 
-@read_only
-def list_(
-    c: Connection,
-    *,
-    task_id: str | None = None,
-    project_id: str | None = None,
-    status: WorkflowStatus | None = None,
-    limit: int = DEFAULT_LIMIT,
-    cursor: str | None = None,
-) -> Page[WorkflowRun]:
-    """A page of runs, newest first.
-
-    Args:
-        c: The transaction.
-        task_id: Of this task alone.
-        project_id: Of this project alone.
-        status: In this status alone.
-        limit: How many at most.
-        cursor: The `next_cursor` of the page before.
-
-    Raises:
-        InvalidInput: The limit or the cursor cannot be used.
-    """
-    query = _runs.matching(task_id=task_id, project_id=project_id, status=status)
-    return _runs.page(c, query, limit=limit, cursor=cursor)
-
-
 def event_of(run: WorkflowRun, kind: EventKind, *, time: datetime, actor: str = "local", **fields: object) -> Event:
     """An event about a run, ready to be appended."""
     about = {"run_id": run.id, "task_id": run.task_id, "project_id": run.project_id, "attempt": run.attempt}
@@ -217,6 +196,12 @@ def _status_event(run: WorkflowRun, *, previous: WorkflowStatus | None, actor: s
     return event_of(
         run, EventKind.RUN_STATUS, time=time, actor=actor, previous=previous, status=run.status, reason=run.reason
     )
+
+
+def _numbers(c: Connection, run: WorkflowRun, end: datetime) -> dict[str, object]:
+    """What is counted when a run ends."""
+    seconds = None if run.started_at is None else (end - run.started_at).total_seconds()
+    return {"finished_at": end, "seconds": seconds, **(_count_steps.first(c, {"of_run": run.id}) or {})}
 
 
 def _find_with_task(c: Connection, run_id: str) -> tuple[WorkflowRun, str]:

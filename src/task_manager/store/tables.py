@@ -14,6 +14,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -169,6 +170,9 @@ class RunColumns(_Revised):
     warnings: Named[list[str]] = Column(DOCUMENT)
     started_at: Named[datetime | None] = Column(UtcTime)
     finished_at: Named[datetime | None] = Column(UtcTime)
+    seconds: Named[float | None] = Column(Double)
+    steps_cached: Named[int | None]
+    steps_counted: Named[int | None]
 
 
 class RunDependencyColumns(TypedColumns):
@@ -277,7 +281,8 @@ runs = Table(
     Index(None, "task_id", "id"),
     Index(None, "project_id", "id"),
     Index(None, "status", "id"),
-    Index(None, "workflow_id"),
+    # All that statistics read, for they look at every run.
+    Index("ix_runs_statistics", "workflow_id", "status", "created_at", "seconds", "steps_cached", "steps_counted"),
 )
 run_dependencies = Table("run_dependencies", metadata, RunDependencyColumns, Index(None, "upstream_id"))
 workers = Table("workers", metadata, WorkerColumns)

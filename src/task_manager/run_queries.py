@@ -1,0 +1,83 @@
+"""Questions that people and other systems have about runs: `RunQueries`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from task_manager.errors import InvalidInput
+from task_manager.models import Event, WorkflowRun, utc_now
+from task_manager.run_statistics import Progress, RunStatistics
+from task_manager.store import Page, Store, events, run_queries, runs
+from task_manager.store.paging import DEFAULT_LIMIT, MAX_LIMIT
+from task_manager.store.run_queries import ALL, RunFilter
+from task_manager.workflow_status import WorkflowStatus
+
+
+class RunQueries:
+    """Answers from the store; nothing is changed.
+
+    Args:
+        store: Where the runs are.
+        clock: The time, in UTC.
+    """
+
+    def __init__(self, store: Store, clock: Callable[[], datetime] = utc_now) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def get(self, run_id: str) -> WorkflowRun:
+        """The run of that id.
+
+        Raises:
+            NotFound: There is none.
+        """
+        return await self._store.run(runs.get, run_id)
+
+    async def list(
+        self, where: RunFilter = ALL, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
+    ) -> Page[WorkflowRun]:
+        """A page of runs, newest first.
+
+        Args:
+            where: Which runs.
+            limit: How many at most.
+            cursor: The `next_cursor` of the page before.
+
+        Raises:
+            InvalidInput: The limit or the cursor cannot be used.
+        """
+        return await self._store.run(run_queries.list_, where, limit=limit, cursor=cursor)
+
+    async def events(self, run_id: str, *, after: int = 0, limit: int = MAX_LIMIT) -> tuple[Event, ...]:
+        """What happened to a run, in order.
+
+        Args:
+            run_id: The run.
+            after: The last sequence number that the reader has; 0 for the beginning.
+            limit: How many events at most.
+
+        Raises:
+            InvalidInput: A number cannot be used.
+            NotFound: There is no such run.
+        """
+        if after < 0:
+            raise InvalidInput(f"A sequence number is 0 or more, not {after}.")
+        run = await self.get(run_id)
+        return await self._store.run(events.after, after, run_id=run.id, limit=limit)
+
+    async def count_by_status(self, where: RunFilter = ALL) -> dict[WorkflowStatus, int]:
+        """How many runs are in each status; 0 for statuses without any."""
+        return await self._store.run(run_queries.count_by_status, where)
+
+    async def statistics(self, where: RunFilter = ALL) -> RunStatistics:
+        """How runs went: by status, durations, success rate, steps from earlier runs; by template and workflow type."""
+        return await self._store.run(run_queries.statistics, where)
+
+    async def progress(self, run_id: str) -> Progress:
+        """How far a run is, and an estimate of what remains, from the last successful runs of its workflow.
+
+        Raises:
+            NotFound: There is no such run.
+        """
+        return await self._store.run(run_queries.progress, run_id, self._clock())
