@@ -102,7 +102,8 @@ def _runs(store: Store) -> list[tuple[str, str]]:
     return [(run.id, run.status.value) for run in store.run_sync(run_queries.list_, limit=_OFFERED).items]
 
 
-def _templates(incomplete: str) -> list[tuple[str, str]]:
+def complete_templates(incomplete: str) -> list[tuple[str, str]]:
+    """The templates that the shell offers."""
     from task_manager.config import load_settings
     from task_manager.errors import TaskManagerError
     from task_manager.workflow_templates import WorkflowTemplateRegistry
@@ -123,14 +124,16 @@ TaskArgument = Annotated[
 RunArgument = Annotated[
     str, typer.Argument(metavar="RUN", help="Its id; or a task, for its latest run.", autocompletion=_completion(_runs))
 ]
-TemplateArgument = Annotated[str, typer.Argument(metavar="TEMPLATE", help="Its id.", autocompletion=_templates)]
+TemplateArgument = Annotated[str, typer.Argument(metavar="TEMPLATE", help="Its id.", autocompletion=complete_templates)]
 ProjectOption = Annotated[
     str | None,
     typer.Option("--project", "-p", metavar="PROJECT", help="Of this project.", autocompletion=_completion(_projects)),
 ]
 TemplateOption = Annotated[
     str | None,
-    typer.Option("--template", "-t", metavar="TEMPLATE", help="The template to use.", autocompletion=_templates),
+    typer.Option(
+        "--template", "-t", metavar="TEMPLATE", help="The template to use.", autocompletion=complete_templates
+    ),
 ]
 Inputs = Annotated[
     list[str] | None,

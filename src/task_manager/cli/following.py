@@ -6,8 +6,9 @@ import contextlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 
-from task_manager.models import Event, StepRecord, WorkflowRun
-from task_manager.store import Store, events, runs, steps
+from task_manager.models import Event, StepRecord, WorkflowRun, utc_now
+from task_manager.run_statistics import Progress
+from task_manager.store import Store, events, run_queries, runs, steps
 
 
 @dataclass(frozen=True)
@@ -16,11 +17,13 @@ class RunView:
 
     Attributes:
         title: Its task's title.
+        progress: How far it was; none before it was read.
     """
 
     title: str
     run: WorkflowRun
     steps: tuple[StepRecord, ...] = ()
+    progress: Progress | None = None
 
 
 class Follower:
@@ -68,4 +71,5 @@ class Follower:
     async def _refresh(self, run_id: str) -> None:
         run = await self._store.run(runs.get, run_id)
         records = await self._store.run(steps.of_run, run_id)
-        self.views[run_id] = RunView(self.views[run_id].title, run, tuple(records))
+        progress = await self._store.run(run_queries.progress, run_id, utc_now())
+        self.views[run_id] = RunView(self.views[run_id].title, run, tuple(records), progress)

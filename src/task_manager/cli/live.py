@@ -18,6 +18,7 @@ from task_manager.cli.output import Output
 from task_manager.cli.statuses import is_moving, label, symbol
 from task_manager.models import Event, EventKind, WorkflowRun, utc_now
 from task_manager.results.wording import seconds_text
+from task_manager.run_statistics import Progress
 from task_manager.workflow_status import StepStatus, WorkflowStatus
 
 _FRAMES_PER_SECOND = 12
@@ -165,7 +166,7 @@ def progress_table(views: Sequence[RunView], now: datetime, spinner: RenderableT
             Text(view.title, style=style),
             label(status),
             seconds_text(run_seconds(view.run, now)),
-            _doing(view, views),
+            _doing(view, views, now),
         )
     return Group(grid, Text(_summary(views, now), style="dim"))
 
@@ -173,15 +174,32 @@ def progress_table(views: Sequence[RunView], now: datetime, spinner: RenderableT
 _NOT_BEGUN = (WorkflowStatus.CREATED, WorkflowStatus.WAITING, WorkflowStatus.QUEUED)
 
 
-def _doing(view: RunView, views: Sequence[RunView]) -> str:
+def _doing(view: RunView, views: Sequence[RunView], now: datetime) -> str:
     if view.run.status is WorkflowStatus.WAITING:
         return _waits_for(view.run, views)
     if view.run.status.is_terminal or view.run.status in _NOT_BEGUN:
         return ""
     running = [step.name for step in view.steps if step.status is StepStatus.RUNNING]
-    done = sum(step.status.is_terminal for step in view.steps)
-    counted = f"{done}/{len(view.steps)} steps" if len(view.steps) > 1 else ""
-    return "  ".join(part for part in (counted, ", ".join(running)) if part)
+    counted = steps_text(view.progress) if len(view.steps) > 1 and view.progress else ""
+    return "  ".join(part for part in (counted, _left(view, now), ", ".join(running)) if part)
+
+
+def _left(view: RunView, now: datetime) -> str:
+    expected = view.progress.expected_seconds if view.progress else None
+    elapsed = run_seconds(view.run, now)
+    return "" if expected is None or elapsed is None else remaining_text(expected, max(expected - elapsed, 0.0))
+
+
+def steps_text(progress: Progress) -> str:
+    """How many steps are over, of how many; empty before they are planned."""
+    return f"{progress.steps_done}/{progress.steps_total} steps" if progress.steps_total else ""
+
+
+def remaining_text(expected: float, remaining: float | None) -> str:
+    """What is left of the seconds that a run is expected to take; None: all, for it has not begun."""
+    if remaining is None:
+        return f"takes about {seconds_text(expected)}"
+    return f"about {seconds_text(remaining)} left" if remaining else f"longer than the usual {seconds_text(expected)}"
 
 
 def _waits_for(run: WorkflowRun, views: Sequence[RunView]) -> str:

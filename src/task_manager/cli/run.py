@@ -8,20 +8,19 @@ import typer
 from rich.text import Text
 
 from task_manager.cli.arguments import (
-    Cursor,
     Inputs,
     Limit,
-    ProjectOption,
     RunArgument,
     SkipCache,
     TaskArgument,
     parse_inputs,
 )
-from task_manager.cli.choices import RunStatusName, WorkflowTypeName
+from task_manager.cli.choices import WorkflowTypeName
 from task_manager.cli.command import command, group
 from task_manager.cli.output import table
+from task_manager.cli.run_lists import list_, stats
 from task_manager.cli.session import Session
-from task_manager.cli.statuses import label, moment_text, status_text
+from task_manager.cli.statuses import label
 
 if TYPE_CHECKING:
     from task_manager.application import Application
@@ -38,7 +37,13 @@ def add_run_commands(app: typer.Typer) -> None:
         uses_engine=True,
     )(start)
     command(run, "status", example="task-manager run status RUN")(status)
-    command(run, "list", example="task-manager run list --project textkit --status failed")(list_)
+    command(
+        run,
+        "list",
+        example="task-manager run list --project textkit --status failed --status timed_out\n"
+        "task-manager run list --template python-tests --since 7d",
+    )(list_)
+    command(run, "stats", example="task-manager run stats --project textkit --since 7d")(stats)
     command(run, "watch", example="task-manager run watch RUN")(watch)
     command(run, "events", example="task-manager run events RUN --after 12")(events)
     command(run, "logs", example="task-manager run logs RUN --step test\ntask-manager run logs RUN --follow")(logs)
@@ -83,53 +88,13 @@ async def status(session: Session, run_id: RunArgument) -> None:
     async with session.application() as application:
         found = await find_run(application.store, run_id)
         state = await (await application.workflows()).get_run(found.id)
+        progress = await application.runs.progress(found.id)
         title = await _title(application, state.run)
         data_dir = application.settings.data_dir
-        session.output.show(run_data(state, title, data_dir), run_report(state, title, data_dir, session.output.width))
-
-
-async def list_(
-    session: Session,
-    *,
-    project: ProjectOption = None,
-    task: Annotated[str | None, typer.Option(metavar="TASK", help="Of this task.")] = None,
-    status: Annotated[RunStatusName | None, typer.Option(help="In this state.", show_default=False)] = None,
-    limit: Limit = 20,
-    cursor: Cursor = None,
-) -> None:
-    """List runs, the newest first."""
-    from task_manager.cli.execution import titles_of
-    from task_manager.cli.live import run_seconds
-    from task_manager.cli.lookup import find_scope
-    from task_manager.models import utc_now
-    from task_manager.results.wording import seconds_text
-    from task_manager.store import runs
-    from task_manager.workflow_status import WorkflowStatus
-
-    async with session.application() as application:
-        store = application.store
-        page = await store.run(
-            runs.list_,
-            **await find_scope(store, project, task),
-            status=WorkflowStatus(status) if status else None,
-            limit=limit,
-            cursor=cursor,
+        session.output.show(
+            {**run_data(state, title, data_dir), "progress": progress},
+            run_report(state, title, data_dir, session.output.width, progress),
         )
-        titles = await titles_of(application, page.items)
-    rows = [
-        (
-            run.id,
-            titles[run.task_id],
-            status_text(run.status),
-            seconds_text(run_seconds(run, utc_now())),
-            moment_text(run.created_at, utc_now()),
-        )
-        for run in page.items
-    ]
-    session.output.show_page(
-        page,
-        table(["!Run", "Task", "!Status", "!>Time", "!Created"], rows, empty="There are no runs."),
-    )
 
 
 async def watch(session: Session, run_id: RunArgument) -> None:

@@ -10,15 +10,16 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from task_manager.cli.live import run_seconds
+from task_manager.cli.live import remaining_text, run_seconds, steps_text
 from task_manager.cli.output import fields, table
 from task_manager.cli.statuses import label, status_text, symbol
 from task_manager.models import Artifact, Project, StepRecord, WorkflowRun, utc_now
 from task_manager.results.diagnosis import diagnose
-from task_manager.results.wording import number_text, seconds_text, size_text
+from task_manager.results.wording import counted, number_text, seconds_text, size_text
 
 if TYPE_CHECKING:
     from task_manager.dagger_integration import RunState
+    from task_manager.run_statistics import Progress
 
 _WIDE = 110
 _AROUND_COLUMNS = 12
@@ -48,12 +49,22 @@ def artifact_data(artifact: Artifact, data_dir: Path) -> dict[str, Any]:
     return {**artifact.model_dump(mode="json"), "location": str(data_dir / artifact.path)}
 
 
-def run_report(state: RunState, title: str, data_dir: Path, width: int) -> RenderableType:
-    """Everything about a run, on so many columns: how it ended, why, its steps, its result, its artifacts."""
+def run_report(
+    state: RunState, title: str, data_dir: Path, width: int, progress: Progress | None = None
+) -> RenderableType:
+    """Everything about a run, on so many columns: how it ended, why, its steps, its result, its artifacts.
+
+    Args:
+        state: The run.
+        title: Its task's title.
+        data_dir: Where the artifacts lie.
+        width: Columns of the screen.
+        progress: How far it is, where that is of interest.
+    """
     parts = [
         run_heading(state.run, title, headline(state)),
         failure(state.steps),
-        _facts(state.run),
+        _facts(state.run, progress),
         steps_table(state.steps),
         metrics_table(state.result),
         artifacts_list(state.artifacts, data_dir, width),
@@ -90,10 +101,20 @@ def failure(steps: Sequence[StepRecord]) -> RenderableType | None:
     return Group(*lines, *(Padding(Text(line, overflow="fold"), (0, 0, 0, 4)) for line in found.lines))
 
 
-def _facts(run: WorkflowRun) -> RenderableType | None:
+def _facts(run: WorkflowRun, progress: Progress | None) -> RenderableType | None:
     facts = [("Engine", run.engine), ("Started", _time(run.started_at)), ("Started by", run.actor)]
+    if progress is not None and not run.status.is_terminal:
+        facts += [("Progress", steps_text(progress)), ("Estimate", _estimate(progress))]
     warnings = [("Warning", Text(warning, style="yellow")) for warning in run.warnings]
     return Padding(fields([*facts, *warnings]), (0, 0, 0, 2))
+
+
+def _estimate(progress: Progress) -> str:
+    """What remains, and from how many earlier runs that is taken; empty without an estimate."""
+    if progress.expected_seconds is None:
+        return ""
+    text = remaining_text(progress.expected_seconds, progress.remaining_seconds)
+    return f"{text} (from {counted(progress.expected_from, 'earlier run')})"
 
 
 def _time(value: Any) -> str | None:
