@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from enum import StrEnum
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from task_manager.errors import InvalidTransition
+from task_manager.run_states import explanations, reference
 from task_manager.workflow_status import (
     TASK_STATUS_OF_RUN,
     TRANSITIONS,
@@ -165,3 +170,31 @@ def test_a_task_is_in_progress_while_its_run_has_a_worker() -> None:
 
 def test_a_step_is_over_unless_it_waits_or_works() -> None:
     assert {status for status in StepStatus if not status.is_terminal} == {StepStatus.PENDING, StepStatus.RUNNING}
+
+
+def test_a_refusal_is_logged_with_both_states(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(InvalidTransition):
+        check_transition(WorkflowStatus.QUEUED, WorkflowStatus.RUNNING, run_id="run-1")
+    assert caplog.messages == ["transition_refused run_id=run-1 current=queued following=running"]
+
+
+@pytest.mark.parametrize("enumeration", [WorkflowStatus, StepStatus, TaskStatus])
+def test_every_state_is_explained(enumeration: type[StrEnum]) -> None:
+    texts = explanations(enumeration)
+    assert set(texts) == set(enumeration)
+    assert all(text.endswith(".") for text in texts.values())
+
+
+class TestPage:
+    PAGE = Path(__file__).parents[1] / "docs" / "reference" / "run-states.md"
+
+    def test_the_committed_page_is_what_the_tables_give(self) -> None:
+        command = "python -m task_manager.run_states > docs/reference/run-states.md"
+        assert self.PAGE.read_text(encoding="utf-8") == reference(), f"write it anew: {command}"
+        assert command in self.PAGE.read_text(encoding="utf-8")
+
+    def test_the_picture_has_every_change_of_the_table_and_no_other(self) -> None:
+        picture = self.PAGE.read_text(encoding="utf-8").split("```")[1]
+        drawn = set(re.findall(r"^ +(\S+) --> (\S+)$", picture, re.MULTILINE))
+        changes = {(status.value, after.value) for status, following in TRANSITIONS.items() for after in following}
+        assert drawn == changes | {("[*]", "created")} | {(status.value, "[*]") for status in ENDS}
