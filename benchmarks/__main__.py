@@ -12,11 +12,13 @@ from pathlib import Path
 
 from pytest import skip  # noqa: PT013 - for the reason that a missing package gives
 
-from benchmarks.engine import BENCHMARKS, QUICK, Counts
+from benchmarks import engine, store
+from benchmarks.engine import QUICK, Counts
 from benchmarks.figures import Figure
 from benchmarks.laboratory import laboratory
 
 EXIT_UNABLE = 2
+NAMES = (*store.BENCHMARKS, *engine.BENCHMARKS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     logging.getLogger("dagger").setLevel(logging.ERROR)
     try:
-        figures = asyncio.run(_measured(options.names or list(BENCHMARKS), QUICK if options.quick else Counts()))
+        figures = asyncio.run(_measured(options.names or NAMES, QUICK if options.quick else Counts()))
     except skip.Exception as error:
         sys.stderr.write(f"benchmarks: {error}\n")
         return EXIT_UNABLE
@@ -37,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure, and print figures and goals.")
-    names = ", ".join(BENCHMARKS)
+    names = ", ".join(NAMES)
     parser.add_argument("names", nargs="*", metavar="NAME", type=_name, help=f"what to measure: {names} (all of them)")
     parser.add_argument("--quick", action="store_true", help="measure less often: rougher figures, in seconds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file too")
@@ -45,20 +47,29 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _name(text: str) -> str:
-    if text not in BENCHMARKS:
-        raise argparse.ArgumentTypeError(f"there is no benchmark {text}; known are {', '.join(BENCHMARKS)}")
+    if text not in NAMES:
+        raise argparse.ArgumentTypeError(f"there is no benchmark {text}; known are {', '.join(NAMES)}")
     return text
 
 
 async def _measured(names: Sequence[str], counts: Counts) -> dict[str, Figure]:
     figures = {}
     sys.stdout.write(f"{_load()}\n")
-    async with laboratory() as place:
-        for name in names:
-            figures[name] = await BENCHMARKS[name](place, counts)
-            sys.stdout.write(f"{name:<16} {figures[name].line()}\n")
-            sys.stdout.flush()
+    for name in names:
+        if name in store.BENCHMARKS:
+            figures[name] = _shown(name, store.BENCHMARKS[name](counts))
+    of_engine = [name for name in names if name in engine.BENCHMARKS]
+    if of_engine:
+        async with laboratory() as place:
+            for name in of_engine:
+                figures[name] = _shown(name, await engine.BENCHMARKS[name](place, counts))
     return figures
+
+
+def _shown(name: str, figure: Figure) -> Figure:
+    sys.stdout.write(f"{name:<16} {figure.line()}\n")
+    sys.stdout.flush()
+    return figure
 
 
 def _load() -> str:

@@ -19,11 +19,13 @@ class Counts:
     """How often things are done.
 
     Attributes:
-        steps: Single steps, cached chains.
-        connections: Connections of each kind.
+        steps: Single steps, cached chains, pages.
+        connections: Connections of each kind, statistics.
         pipelines: Pipelines in one round.
         rounds: Rounds of pipelines, and of long chains.
         long_chain: Steps of a long chain.
+        lives: Runs whose transitions are stored, from the first to the last.
+        stored_runs: Runs that are there when runs are asked for.
     """
 
     steps: int = 100
@@ -31,9 +33,11 @@ class Counts:
     pipelines: int = 40
     rounds: int = 5
     long_chain: int = 60
+    lives: int = 500
+    stored_runs: int = 100_000
 
 
-QUICK: Final = Counts(steps=20, connections=3, pipelines=40, rounds=1)
+QUICK: Final = Counts(steps=20, connections=3, pipelines=40, rounds=1, lives=200)
 
 
 async def uncached_step(place: Laboratory, counts: Counts) -> Figure:

@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 from sqlalchemy import (
+    JSON,
     Column,
     Connection,
     RowMapping,
@@ -24,7 +25,6 @@ from task_manager.model_findings import model_findings
 from task_manager.models import Record
 from task_manager.store.paging import Page, after, check_limit, encode_cursor
 from task_manager.store.prepared import Prepared
-from task_manager.store.tables import UtcTime
 
 R = TypeVar("R", bound=Record)
 
@@ -60,8 +60,8 @@ class RecordTable(Generic[R]):
         self.newest_first = newest_first
         self._order: list[Column[Any]] = [table.c[name] for name in order]
         fields = {column.name for column in table.c} & set(model.model_fields)
-        self._times = {name for name in fields if isinstance(table.c[name].type, UtcTime)}
-        self._others = fields - self._times
+        self._fields = frozenset(fields)
+        self._documents = frozenset(name for name in fields if isinstance(table.c[name].type, JSON))
         self._insert = insert(table)
 
     def row(self, record: R, only: Set[str] | None = None) -> dict[str, Any]:
@@ -70,12 +70,19 @@ class RecordTable(Generic[R]):
         Raises:
             InvalidInput: A text has a NUL character, which PostgreSQL cannot keep.
         """
-        others, times = (self._others, self._times) if only is None else (self._others & only, self._times & only)
-        row: dict[str, Any] = record.model_dump(mode="json", include=others)
-        for name, value in row.items():
-            if isinstance(value, str) and "\0" in value:
-                raise InvalidInput(f"The {name} of a {self.kind} cannot have a NUL character.")
-        return row | {name: getattr(record, name) for name in times}
+        names = self._fields if only is None else self._fields & only
+        row = {name: self._plain(name, getattr(record, name)) for name in names - self._documents}
+        documents = {name for name in names & self._documents if getattr(record, name) is not None}
+        row |= dict.fromkeys(names & self._documents)
+        return row | record.model_dump(mode="json", include=documents) if documents else row
+
+    def _plain(self, name: str, value: Any) -> Any:
+        """A value that is no document, as its column takes it."""
+        if not isinstance(value, str):
+            return value
+        if "\0" in value:
+            raise InvalidInput(f"The {name} of a {self.kind} cannot have a NUL character.")
+        return value.value if isinstance(value, Enum) else value
 
     def records(self, c: Connection, rows: Sequence[RowMapping]) -> tuple[R, ...]:
         """The records of rows; a kind with fields in another table reads them here."""

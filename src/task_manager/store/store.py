@@ -56,10 +56,10 @@ class Store:
         self._engines = engines
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="store")
         self._closed = False
-        # SQLite has one writer at a time and makes the others poll; inside this process they queue here instead.
-        self._turn: contextlib.AbstractContextManager[object] = (
-            threading.Lock() if engines.writer.dialect.name == "sqlite" else contextlib.nullcontext()
-        )
+        # SQLite has one writer at a time and makes the others poll; inside this process they queue here instead, and
+        # so one connection is enough for them: it is kept, for to get one takes a tenth of a short transaction.
+        self._turn = threading.Lock() if engines.writer.dialect.name == "sqlite" else None
+        self._writer: Connection | None = None
         self.feed = EventFeed(self, _signal(engines.reader.url))
 
     @classmethod
@@ -126,6 +126,11 @@ class Store:
         """Wait for running operations and close all connections; again does nothing."""
         self._closed = True
         self._threads.shutdown()
+        if self._turn is not None:
+            with self._turn:
+                if self._writer is not None:
+                    self._writer.close()
+                    self._writer = None
         self._engines.dispose()
 
     def __enter__(self) -> "Store":
@@ -140,9 +145,21 @@ class Store:
             with self._engines.reader.begin() as c:
                 yield c
         else:
-            with self._turn, self._engines.writer.begin() as c:
+            with self._writing() as c:
                 yield c
             self.feed.notify()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        if self._turn is None:
+            with self._engines.writer.begin() as c:
+                yield c
+            return
+        with self._turn:
+            if self._writer is None:
+                self._writer = self._engines.writer.connect()
+            with self._writer.begin():
+                yield self._writer
 
     def _check_open(self) -> None:
         if self._closed:
