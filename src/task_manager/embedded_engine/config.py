@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from task_manager.embedded_engine.errors import ConfigurationError
+from task_manager.embedded_engine.limits import CommandLimits
 from task_manager.embedded_engine.quantities import AGE_FORM, SIZE_FORM, parse_age, parse_size
 
 STATE_DIR_VARIABLE = "TASK_MANAGER_ENGINE_STATE_DIR"
 _NO_LIMIT = "none"
+# A process that could not even be started would say nothing of the limit.
+_LEAST_MEMORY = 16 << 20
 CONFIG_VARIABLE = "TASK_MANAGER_ENGINE_CONFIG"
 NETWORK_VARIABLE = "TASK_MANAGER_ENGINE_NETWORK"
 NETWORKS = ("auto", "host", "none")
@@ -36,6 +39,11 @@ class EngineConfig:
         max_bytes: What results and cache volumes may take of the disk, in bytes; beyond that sessions remove the least
             recently used ones when they start and end. None for no limit.
         max_age: Seconds without use after which sessions remove a result or cache volume; None for no limit.
+        max_processes: How many processes and threads a command may have at once; None for no limit. Before Linux 6.14
+            the commands of a session that run as one user share this number, and those of root have no limit.
+        max_memory: How much memory each process of a command may allocate, in bytes; None for no limit.
+        max_output: How much is kept of a command's standard output, and of its standard error, in bytes, besides the
+            end; None for no limit.
     """
 
     state_dir: Path
@@ -47,6 +55,14 @@ class EngineConfig:
     network: str = "auto"
     max_bytes: int | None = 20 << 30
     max_age: float | None = None
+    max_processes: int | None = 4096
+    max_memory: int | None = None
+    max_output: int | None = 128 << 20
+
+
+def command_limits(config: EngineConfig) -> CommandLimits:
+    """Return what the settings allow a command."""
+    return CommandLimits(config.max_processes, config.max_memory, config.max_output)
 
 
 def load_config(path: str | None, state_dir: str | None, environment: Mapping[str, str]) -> EngineConfig:
@@ -166,6 +182,17 @@ def _size(value: object) -> int | None:
     return parse_size(value) if isinstance(value, str) else _count(value)
 
 
+def _processes(value: object) -> int | None:
+    return None if value is None or value == _NO_LIMIT else _count(value)
+
+
+def _memory(value: object) -> int | None:
+    size = _size(value)
+    if size is not None and size < _LEAST_MEMORY:
+        raise ValueError(value)
+    return size
+
+
 def _age(value: object) -> float | None:
     if value is None or value == _NO_LIMIT:
         return None
@@ -188,6 +215,9 @@ _CONVERTERS = {
     "network": _network,
     "max_bytes": _size,
     "max_age": _age,
+    "max_processes": _processes,
+    "max_memory": _memory,
+    "max_output": _size,
 }
 _FORMS = {
     "state_dir": "a path",
@@ -199,4 +229,7 @@ _FORMS = {
     "network": "auto, host or none",
     "max_bytes": f"{SIZE_FORM}, or none",
     "max_age": f"{AGE_FORM}, a number of seconds above 0, or none",
+    "max_processes": "a whole number from 1 on, or none",
+    "max_memory": f"{SIZE_FORM}, at least 16MiB, or none",
+    "max_output": f"{SIZE_FORM}, or none",
 }

@@ -4,19 +4,19 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
 
 from task_manager.embedded_engine import model
 from task_manager.embedded_engine.caches import CacheVolumes
+from task_manager.embedded_engine.capture import Capture, captured
 from task_manager.embedded_engine.errors import ApiError, ExecError
-from task_manager.embedded_engine.events import Events, Kind, OutputLines, secret_values
+from task_manager.embedded_engine.events import Events, Kind
+from task_manager.embedded_engine.limits import CommandLimits
 from task_manager.embedded_engine.sandbox.launcher import Ended, Launcher, SandboxError
 from task_manager.embedded_engine.sandbox.network import address_of
 from task_manager.embedded_engine.sandbox.spec import MountSpec, OverlaySpec, SandboxSpec
-from task_manager.embedded_engine.scrubbing import Scrubber
 from task_manager.embedded_engine.snapshots import Snapshot, Threads, top_layer, with_layer
 from task_manager.embedded_engine.store.layers import LayerStore, Record, Workspace, is_storage_failure, storage_error
 from task_manager.embedded_engine.toolchain import HostToolchain
@@ -24,8 +24,6 @@ from task_manager.embedded_engine.toolchain import HostToolchain
 # A real engine takes codes that a signal gives as failures whatever is expected.
 _ORDINARY_FAILURES = frozenset({*range(1, 128), *range(192, 256)})
 _EXPECTED = {"SUCCESS": frozenset({0}), "FAILURE": _ORDINARY_FAILURES, "ANY": _ORDINARY_FAILURES | {0}}
-# How much of a stream an error shows; the last bytes count.
-_SHOWN_BYTES = 100 * 1024
 _ADDRESSES = 65_000
 _log = logging.getLogger(__name__)
 HOSTS = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\ttask-manager\n"
@@ -81,7 +79,7 @@ class Executed:
 
     def stream(self, name: str) -> str:
         """Return captured output: `stdout`, `stderr` or `combined`."""
-        return _captured(self.folder, name).decode("utf-8", "replace")
+        return captured(self.folder, name).decode("utf-8", "replace")
 
 
 class Executor:
@@ -100,7 +98,9 @@ class Executor:
         parallelism: int,
         network: str,
         no_way_out: str,
+        limits: CommandLimits,
     ) -> None:
+        self._limits = limits
         self._network = network
         self._no_way_out = no_way_out
         self._addresses = addresses
@@ -164,12 +164,12 @@ class Executor:
             spec = replace(spec, mounts=(*self._network_files(started.known), *spec.mounts))
             with self._captured(plan.workspace, execution, "service") as capture:
                 ended = await self._start(spec, execution, capture, started.number)
-            raise ExecError(execution.arguments, ended.exit_code, capture.shown("stdout"), capture.shown("stderr"))
+            raise self._failure(execution, ended, capture)
 
     @contextmanager
-    def _captured(self, workspace: Workspace, execution: model.Execution, kind: Kind) -> Iterator["_Capture"]:
+    def _captured(self, workspace: Workspace, execution: model.Execution, kind: Kind) -> Iterator[Capture]:
         """Give what takes a step's output, and tell readers of events of its start and end."""
-        capture = _Capture(workspace, execution, self._events)
+        capture = Capture(workspace, execution, self._events, self._limits.output)
         self._events.started(execution, kind)
         began = time.monotonic()
         try:
@@ -213,9 +213,10 @@ class Executor:
         return MountSpec("content", "/etc/hosts", content=HOSTS + names, mode=0o644, read_only=True, is_file=True)
 
     async def _start(
-        self, spec: SandboxSpec, execution: model.Execution, capture: "_Capture", number: int | None = None
+        self, spec: SandboxSpec, execution: model.Execution, capture: Capture, number: int | None = None
     ) -> Ended:
         try:
+            spec = replace(spec, limits=self._limits.of_sandbox())
             ended = await self._launcher.run(spec, execution.stdin.encode(), capture.stdout, capture.stderr, number)
         except SandboxError as error:
             failure = OSError(error.code, str(error))
@@ -225,14 +226,18 @@ class Executor:
         capture.exit_code = ended.exit_code
         return ended
 
-    def _check(self, execution: model.Execution, spec: SandboxSpec, ended: Ended, capture: "_Capture") -> None:
+    def _check(self, execution: model.Execution, spec: SandboxSpec, ended: Ended, capture: Capture) -> None:
         if ended.exit_code in _EXPECTED[execution.expect]:
             return
         if self._no_way_out and spec.network != "host":
             _log.info("commands reach no other machine: %s; see `task-manager-engine doctor`", self._no_way_out)
             # Once is enough.
             self._no_way_out = ""
-        raise ExecError(execution.arguments, ended.exit_code, capture.shown("stdout"), capture.shown("stderr"))
+        raise self._failure(execution, ended, capture)
+
+    def _failure(self, execution: model.Execution, ended: Ended, capture: Capture) -> ExecError:
+        stdout, stderr = capture.shown("stdout"), capture.shown("stderr")
+        return ExecError(execution.arguments, ended.exit_code, stdout, self._limits.explained(stderr))
 
     def _keep(self, execution: model.Execution, plan: "_Plan", ended: Ended) -> Executed:
         plan.remove_stubs(ended.created)
@@ -324,62 +329,3 @@ class _Plan:
         return MountSpec(
             "overlay", mount.target, overlay=overlay, subpath=mount.path, read_only=mount.read_only, is_file=is_file
         )
-
-
-class _Capture:
-    """Takes a command's output to files and to readers of events, secrets masked."""
-
-    def __init__(self, workspace: Workspace, execution: model.Execution, events: Events) -> None:
-        self.exit_code: int | None = None
-        self._folder = workspace.entry
-        values = secret_values(execution)
-        self._scrubbers = {name: Scrubber(values) for name in ("stdout", "stderr")}
-        self._lines = {name: OutputLines(events, execution, name) for name in self._scrubbers}
-        self._files: dict[str, BinaryIO] = {}
-        self._opened = ExitStack()
-
-    def __enter__(self) -> "_Capture":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        try:
-            for name, scrubber in self._scrubbers.items():
-                self._write(name, scrubber.finish())
-                self._lines[name].feed(b"", final=True)
-        finally:
-            self._opened.close()
-
-    def stdout(self, data: bytes) -> None:
-        """Take a piece of standard output."""
-        self._write("stdout", self._scrubbers["stdout"].feed(data))
-
-    def stderr(self, data: bytes) -> None:
-        """Take a piece of standard error."""
-        self._write("stderr", self._scrubbers["stderr"].feed(data))
-
-    def shown(self, name: str) -> str:
-        """Return the end of a stream as an error shows it."""
-        data = _captured(self._folder, name)
-        if len(data) >= _SHOWN_BYTES:
-            note = f"[omitting {len(data) - _SHOWN_BYTES} bytes]...".encode()
-            data = note + data[-_SHOWN_BYTES:][len(note) :]
-        return data.decode("utf-8", "replace").strip()
-
-    def _write(self, name: str, data: bytes) -> None:
-        if data:
-            self._file(name).write(data)
-            self._file("combined").write(data)
-            self._lines[name].feed(data)
-
-    def _file(self, name: str) -> BinaryIO:
-        if name not in self._files:
-            self._files[name] = self._opened.enter_context((self._folder / name).open("wb"))
-        return self._files[name]
-
-
-def _captured(folder: Path, name: str) -> bytes:
-    """Return what a stream took; one that took nothing has no file."""
-    try:
-        return (folder / name).read_bytes()
-    except FileNotFoundError:
-        return b""

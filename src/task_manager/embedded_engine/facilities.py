@@ -1,4 +1,4 @@
-"""What sandboxes offer on this machine beyond what they need: a way to other machines, a filter of system calls."""
+"""What sandboxes offer on this machine beyond what they need: other machines, a filter of system calls, limits."""
 
 import os
 import platform
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from task_manager.embedded_engine.config import NETWORK_VARIABLE, EngineConfig
 from task_manager.embedded_engine.doctor import Finding
+from task_manager.embedded_engine.quantities import format_size
 
 if TYPE_CHECKING:
     from task_manager.embedded_engine.sandbox.uplink import Carrier
@@ -17,7 +18,7 @@ _SHARED = f"or share the host's network with commands: set network to host, or {
 
 def examine_facilities(config: EngineConfig) -> list[Finding]:
     """Return what commands of a session with these settings get; call it where sandboxes work."""
-    return [_network(config), _filter()]
+    return [_network(config), _filter(), *_limits(config)]
 
 
 def _network(config: EngineConfig) -> Finding:
@@ -38,6 +39,33 @@ def _filter() -> Finding:
     if not kernel.takes_filters():
         return _missing(name, "none: the kernel offers none", "Use a kernel with CONFIG_SECCOMP_FILTER.")
     return _offered(name, "commands are refused what containers are refused by default")
+
+
+def _limits(config: EngineConfig) -> list[Finding]:
+    return [_processes(config.max_processes), _memory(config.max_memory), _output(config.max_output)]
+
+
+def _processes(limit: int | None) -> Finding:
+    from task_manager.embedded_engine import kernel
+
+    name = "limit of processes"
+    if limit is None:
+        return _offered(name, "none, since the setting max_processes is none")
+    if kernel.bounds_process_namespaces():
+        return _offered(name, f"{limit} for each command")
+    detail = f"{limit} for all commands of a session that run as one user; none for those of the real root"
+    return _missing(name, detail, "For a limit of each command: use Linux 6.14 or later.")
+
+
+def _memory(limit: int | None) -> Finding:
+    if limit is None:
+        return _offered("limit of memory", "none; the setting max_memory gives each process one")
+    return _offered("limit of memory", f"{format_size(limit)} for each process; none for commands as a whole")
+
+
+def _output(limit: int | None) -> Finding:
+    kept = "all" if limit is None else f"{format_size(limit)} of each stream, and its end"
+    return _offered("limit of output", f"{kept} is kept; the setting max_output")
 
 
 def _way_out() -> Finding:

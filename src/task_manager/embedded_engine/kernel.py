@@ -9,6 +9,7 @@ import ctypes
 import errno
 import os
 import platform
+import re
 import signal
 import struct
 import sys
@@ -62,6 +63,7 @@ _PR_CAP_AMBIENT_CLEAR_ALL = 4
 _SECCOMP_MODE_FILTER = 2
 _CAPABILITY_VERSION_3 = 0x2008_0522
 
+_PID_MAX_OF_NAMESPACES = (6, 14)
 _FILTER_INSTRUCTION_BYTES = 8
 _SIGNAL_SET_BYTES = 8
 _SIGNAL_ACTION_BYTES = 32
@@ -313,6 +315,14 @@ def filter_calls(program: bytes) -> None:
     # struct sock_fprog: a count and, at the next place for one, a pointer.
     described = struct.pack("@HP", len(program) // _FILTER_INSTRUCTION_BYTES, ctypes.addressof(instructions))
     _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.create_string_buffer(described, len(described)))
+
+
+def bounds_process_namespaces() -> bool:
+    """Return whether kernel.pid_max can be set, and belongs to the process namespace it is set in: Linux 6.14."""
+    if os.statvfs("/proc/sys").f_flag & os.ST_RDONLY:
+        return False
+    version = re.match(r"(\d+)\.(\d+)", platform.release())
+    return version is not None and (int(version[1]), int(version[2])) >= _PID_MAX_OF_NAMESPACES
 
 
 def takes_filters() -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from task_manager.embedded_engine.api.objects import ObjectRegistry
 from task_manager.embedded_engine.caches import CacheVolumes
-from task_manager.embedded_engine.config import EngineConfig
+from task_manager.embedded_engine.config import EngineConfig, command_limits
 from task_manager.embedded_engine.evaluator import Evaluator
 from task_manager.embedded_engine.events import Events
 from task_manager.embedded_engine.execution import HOSTS, Addresses, Executor
@@ -86,6 +86,7 @@ class Session:
             parallelism=self.config.parallelism,
             network=self.config.network,
             no_way_out=self._no_way_out,
+            limits=command_limits(self.config),
         )
         self.services = Services(self._launcher, executor, addresses)
         self.evaluator = Evaluator(

@@ -7,6 +7,7 @@ files are out of reach.
 import errno
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -38,6 +39,8 @@ DEFAULT_CAPABILITIES = frozenset(
 )
 # To pass signals on to a command of another user.
 _INIT_CAPABILITIES = frozenset({_CAP_KILL})
+# The kernel does not give numbers below this one out again.
+_RESERVED_PROCESSES = 300
 _FIRST_INHERITED = 3
 _SIGNAL_BASE = 128
 
@@ -99,6 +102,7 @@ def _run(spec: SandboxSpec, standard: tuple[int, int, int], report: int, surroun
     os.setsid()
     os.umask(0o022)
     socket.sethostname(spec.hostname)
+    limits = _limit_processes(spec)
     _enter_network(spec, surroundings.network, surroundings.uplink)
     root = build_root(spec)
     identity = resolve_identity(root.descriptor, spec.user)
@@ -111,7 +115,7 @@ def _run(spec: SandboxSpec, standard: tuple[int, int, int], report: int, surroun
     kernel.forbid_new_privileges()
     _tell(report, {"created": root.created})
     streams = _redirected(spec, standard)
-    command = _Command(spec, identity, streams.command, surroundings.call_filter)
+    command = _Command(spec, identity, streams.command, limits, surroundings.call_filter)
     if not spec.init:
         _execute(command)
     # The object is kept: forgotten, it would wait for its process itself.
@@ -120,6 +124,24 @@ def _run(spec: SandboxSpec, standard: tuple[int, int, int], report: int, surroun
     signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
     kernel.set_capabilities(_INIT_CAPABILITIES)
     return _attend(child, streams)
+
+
+def _limit_processes(spec: SandboxSpec) -> Mapping[int, int]:
+    """Bound the processes of this process namespace; where that is not possible, return the limit of the user's own."""
+    processes = spec.limits.get("processes")
+    if processes is None:
+        return {}
+    if kernel.bounds_process_namespaces():
+        Path("/proc/sys/kernel/pid_max").write_text(str(processes + _RESERVED_PROCESSES + 1), encoding="ascii")
+        return {}
+    return {resource.RLIMIT_NPROC: processes}
+
+
+def _lower(limits: Mapping[int, int]) -> None:
+    for limit, value in limits.items():
+        _, hard = resource.getrlimit(limit)
+        lower = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(limit, (lower, lower))
 
 
 def _enter_network(spec: SandboxSpec, network: int, uplink: Uplink | None) -> None:
@@ -213,11 +235,12 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 @dataclass(frozen=True)
 class _Command:
-    """What is to be started: as whom, with which standard streams, under which filter of system calls."""
+    """What is to be started: as whom, with which standard streams, limits and filter of system calls."""
 
     spec: SandboxSpec
     identity: Identity
     streams: tuple[int, int, int]
+    limits: Mapping[int, int]
     call_filter: bytes
 
     def environment(self) -> dict[str, str]:
@@ -233,13 +256,14 @@ class _Command:
         return _find(self.spec.arguments[0], self.environment().get("PATH", ""))
 
     def become(self) -> None:
-        """Take on what the program inherits: identity, signals, filter.
+        """Take on what the program inherits: identity, signals, limits, filter.
 
         Raises:
             OSError: The kernel refused.
         """
         _become(self.identity)
         kernel.default_signals()
+        _lower(self.limits)
         if self.call_filter:
             kernel.filter_calls(self.call_filter)
 
@@ -248,9 +272,10 @@ def _spawned(command: _Command) -> subprocess.Popen[bytes] | None:
     """Start a command of root by vfork(2): copying this process's memory takes longer than many a command.
 
     Returns:
-        The command; None where it is another user's or cannot be started: a copy of this process says why.
+        The command; None where it is another user's, has a limit of memory that this process shall not share, or
+        cannot be started: a copy of this process says why.
     """
-    if (command.identity.user, command.identity.group) != (0, 0):
+    if (command.identity.user, command.identity.group) != (0, 0) or "memory" in command.spec.limits:
         return None
     command.become()
     try:
@@ -283,8 +308,10 @@ def _execute(command: _Command) -> NoReturn:
             os.dup2(descriptor, target)
         os.closerange(_FIRST_INHERITED, os.sysconf("SC_OPEN_MAX"))
         command.become()
-        program = command.find()
-        os.execve(program, list(command.spec.arguments), command.environment())  # noqa: S606 - running is its purpose
+        program, arguments, environment = command.find(), list(command.spec.arguments), command.environment()
+        if memory := command.spec.limits.get("memory"):
+            _lower({resource.RLIMIT_DATA: memory})
+        os.execve(program, arguments, environment)  # noqa: S606 - running commands is its purpose
     except OSError as error:
         os.write(2, _refusal(command.spec.arguments[0], error).encode())
     finally:
