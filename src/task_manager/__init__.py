@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from task_manager.pipeline import Pipeline, Step
     from task_manager.pipeline_converter import PipelineConverter
     from task_manager.result_processor import ResultProcessor
+    from task_manager.run_queries import RunQueries
     from task_manager.store import Store
+    from task_manager.store.run_queries import RunFilter
     from task_manager.task_service import TaskService
     from task_manager.workflow_status import StepStatus, TaskStatus, WorkflowStatus
     from task_manager.workflow_templates import WorkflowTemplate, WorkflowTemplateRegistry
@@ -34,6 +36,8 @@ __all__ = [
     "Priority",
     "Project",
     "ResultProcessor",
+    "RunFilter",
+    "RunQueries",
     "RunState",
     "Settings",
     "Step",
@@ -74,7 +78,9 @@ _MODULES: Final = {
     "pipeline": ("Pipeline", "Step"),
     "pipeline_converter": ("PipelineConverter",),
     "result_processor": ("ResultProcessor",),
+    "run_queries": ("RunQueries",),
     "store": ("Store",),
+    "store.run_queries": ("RunFilter",),
     "task_service": ("TaskService",),
     "workflow_status": ("StepStatus", "TaskStatus", "WorkflowStatus"),
     "workflow_templates": ("WorkflowTemplate", "WorkflowTemplateRegistry"),

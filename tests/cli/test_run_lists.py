@@ -1,17 +1,32 @@
 """Lists and statistics of runs by the command line, from a store that was filled without an engine."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from task_manager.cli.following import RunView
+from task_manager.cli.live import progress_table
 from task_manager.cli.moments import moment
 from task_manager.errors import InvalidInput
 from task_manager.models import WorkflowRun, utc_now
+from task_manager.run_statistics import Progress
 from task_manager.store import Store, runs, steps
 from task_manager.workflow_status import WorkflowStatus
 from tests.cli.conftest import Cli
-from tests.store.builders import a_step, stored_project, stored_run, stored_task, stored_workflow
+from tests.store.builders import (
+    a_project,
+    a_run,
+    a_step,
+    a_task,
+    a_workflow,
+    stored_project,
+    stored_run,
+    stored_task,
+    stored_workflow,
+)
 
 NOW = datetime(2026, 3, 14, 15, 9, tzinfo=UTC)
 STARTED = (WorkflowStatus.QUEUED, WorkflowStatus.PREPARING, WorkflowStatus.RUNNING)
@@ -138,6 +153,23 @@ class TestProgress:
         slow = started(store, stored_run(store, workflow), seconds=60)
         assert "longer than the usual 1.0 s (from 1 earlier run)" in cli("run", "status", slow.id).stdout
         assert "Estimate" not in cli("run", "status", done.id).stdout
+
+
+class TestLive:
+    def test_a_frame_shows_the_steps_that_are_over_and_what_remains_at_its_moment(self) -> None:
+        run = a_run(a_workflow(a_task(a_project())), status="running", started_at=NOW)
+        view = RunView("Train", run, (a_step(run, "a", status="succeeded"), a_step(run, "b", status="running")))
+        progress = Progress(steps_done=1, steps_total=2, expected_seconds=90, expected_from=3)
+
+        def drawn(seconds: float, view: RunView) -> str:
+            console = Console(width=120)
+            with console.capture() as capture:
+                console.print(progress_table([view], NOW + timedelta(seconds=seconds), "*"))
+            return capture.get()
+
+        assert "1/2 steps  about 1:00 min left  b" in drawn(30, replace(view, progress=progress))
+        assert "1/2 steps  longer than the usual 1:30 min  b" in drawn(100, replace(view, progress=progress))
+        assert "1/2 steps  b" in drawn(30, replace(view, progress=Progress(1, 2)))
 
 
 class TestMoments:

@@ -47,6 +47,22 @@ def test_of_fifty_writers_with_one_revision_exactly_one_wins(
     assert len(store.run_sync(events.after, 0, run_id=run.id)) == (1 if of_task else 2)
 
 
+@pytest.mark.parametrize("job", [writers.label_one_task, writers.warn_of_one_run])
+def test_fifty_writers_that_try_again_all_get_their_change_in(
+    processes: ProcessPoolExecutor, database: Database, store: Store, job: Callable[..., list[str]]
+) -> None:
+    """No change of one undoes that of another, and each takes one revision."""
+    run = stored_run(store)
+    of_task = job is writers.label_one_task
+    record_id = run.task_id if of_task else run.id
+    jobs = [processes.submit(job, database.data_dir, database.url, record_id, n) for n in range(writers.PROCESSES)]
+    added = [text for future in jobs for text in future.result()]
+    assert len(set(added)) == 50
+    task, changed = store.run_sync(tasks.get, run.task_id), store.run_sync(runs.get, run.id)
+    assert sorted(task.labels if of_task else changed.warnings) == sorted(added)
+    assert (task.revision, changed.revision) == ((51, 1) if of_task else (1, 51))
+
+
 def test_no_update_is_lost(processes: ProcessPoolExecutor, database: Database, store: Store) -> None:
     """Writers that read anew after each conflict all get their changes in."""
     project = stored_project(store, metadata={"count": 0})

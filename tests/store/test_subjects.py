@@ -14,8 +14,9 @@ from sqlalchemy import Table
 from task_manager.errors import Conflict, InvalidInput, NotFound
 from task_manager.models import Artifact, Event, Phase, Project, Record, StepRecord, Task, Workflow, WorkflowRun
 from task_manager.pipeline import Pipeline
-from task_manager.store import Page, Store, phases, projects, run_queries, runs, tables, tasks, workflows
-from task_manager.workflow_status import TaskStatus
+from task_manager.store import Page, Store, events, phases, projects, run_queries, runs, tables, tasks, workflows
+from task_manager.store.records import MAX_VALUE_BYTES
+from task_manager.workflow_status import Reason, TaskStatus, WorkflowStatus
 from tests.store.builders import (
     LATER,
     NOW,
@@ -370,6 +371,58 @@ def test_a_number_that_json_does_not_know_is_refused(store: Store) -> None:
 def test_a_number_that_is_too_large_is_refused(store: Store) -> None:
     with pytest.raises(InvalidInput, match="cannot be stored"):
         store.run_sync(phases.insert, a_phase(stored_project(store), order=2**70))
+
+
+class TestLargeValues:
+    """A field has a limit; what is beyond it is refused, and nothing of the record is written."""
+
+    LARGE = "x" * (MAX_VALUE_BYTES + 1)
+
+    def test_the_error_names_the_field_its_size_and_the_limit(self, store: Store) -> None:
+        with pytest.raises(
+            InvalidInput, match="The field 'description' of a project has at most 1,048,576 bytes"
+        ) as caught:
+            store.run_sync(projects.insert, a_project(description=self.LARGE))
+        assert caught.value.details == {
+            "kind": "project",
+            "field": "description",
+            "size": MAX_VALUE_BYTES + 1,
+            "limit": MAX_VALUE_BYTES,
+        }
+        assert store.run_sync(projects.list_).items == ()
+
+    def test_it_is_of_bytes_and_what_has_as_many_is_kept(self, store: Store) -> None:
+        """Whatever its letters: of those with two bytes half as many fit."""
+        fits = a_project(description="ü" * (MAX_VALUE_BYTES // 2), metadata={"x": "ü" * (MAX_VALUE_BYTES // 2 - 4)})
+        store.run_sync(projects.insert, fits)
+        assert store.run_sync(projects.get, fits.id) == fits
+        for field in ({"description": fits.description + "ü"}, {"metadata": {"x": "ü" * (MAX_VALUE_BYTES // 2 - 3)}}):
+            with pytest.raises(InvalidInput, match="at most 1,048,576 bytes"):
+                store.run_sync(projects.update, fits.evolve(**field))
+        assert store.run_sync(projects.get, fits.id) == fits
+
+    @pytest.mark.parametrize("field", ["parameters", "definition"])
+    def test_a_workflow_with_one_is_not_made(self, store: Store, field: str) -> None:
+        task = stored_task(store)
+        with pytest.raises(InvalidInput, match=f"The field {field!r} of a workflow has at most"):
+            store.run_sync(workflows.create, a_workflow(task, **{field: {"x": [self.LARGE]}}))
+        assert store.run_sync(workflows.list_).items == ()
+
+    def test_a_run_with_one_is_not_started(self, store: Store) -> None:
+        run = a_run(stored_workflow(store), parameters={self.LARGE: 1})
+        with pytest.raises(InvalidInput, match="The field 'parameters' of a run has at most"):
+            store.run_sync(runs.create, run)
+        assert store.run_sync(run_queries.list_).items == ()
+        assert store.run_sync(events.after, 0) == ()
+
+    @pytest.mark.parametrize("reason", [{"text": LARGE}, {"text": "so", "details": {"x": LARGE}}])
+    def test_a_reason_beyond_it_changes_nothing(self, store: Store, reason: dict[str, Any]) -> None:
+        run = stored_run(store)
+        beyond = Reason.model_validate({"code": "odd", **reason})
+        with pytest.raises(InvalidInput, match="The field 'reason' of a run has at most"):
+            store.run_sync(runs.transition, run.id, WorkflowStatus.QUEUED, reason=beyond, now=LATER)
+        assert store.run_sync(runs.get, run.id) == run
+        assert len(store.run_sync(events.after, 0)) == 1
 
 
 def test_times_are_given_back_in_utc(store: Store) -> None:

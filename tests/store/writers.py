@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
+from types import ModuleType
 from typing import Final
 
 from task_manager.errors import Conflict
@@ -31,6 +32,16 @@ def change_one_task(data_dir: Path, url: str | None, task_id: str) -> list[str]:
 def change_one_run(data_dir: Path, url: str | None, run_id: str) -> list[str]:
     """Every thread takes the run from its first revision to `queued`; returns what came of each."""
     return _all_at_once(data_dir, url, lambda store, _: _change_run(store, run_id))
+
+
+def label_one_task(data_dir: Path, url: str | None, task_id: str, process: int) -> list[str]:
+    """Every thread adds a label of its own to the task, reading anew after each conflict; returns the labels."""
+    return _all_at_once(data_dir, url, lambda store, name: _add(store, tasks, task_id, "labels", f"{process}-{name}"))
+
+
+def warn_of_one_run(data_dir: Path, url: str | None, run_id: str, process: int) -> list[str]:
+    """Every thread adds a warning of its own to the run, reading anew after each conflict; returns the warnings."""
+    return _all_at_once(data_dir, url, lambda store, name: _add(store, runs, run_id, "warnings", f"{process}-{name}"))
 
 
 def count_up(data_dir: Path, url: str | None, project_id: str, times: int) -> int:
@@ -76,6 +87,16 @@ def _change_run(store: Store, run_id: str) -> str:
     except Conflict as error:
         return error.message
     return "changed"
+
+
+def _add(store: Store, kind: ModuleType, record_id: str, field: str, text: str) -> str:
+    while True:
+        record = store.run_sync(kind.get, record_id)
+        try:
+            store.run_sync(kind.update, record.evolve(**{field: (*getattr(record, field), text)}))
+        except Conflict:
+            continue
+        return text
 
 
 def _add_one(store: Store, project_id: str) -> int:

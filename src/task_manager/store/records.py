@@ -1,8 +1,9 @@
 """Records in and out of their tables, the same way for every kind."""
 
+import json
 from collections.abc import Mapping, Sequence, Set
 from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from pydantic import ValidationError
 from sqlalchemy import (
@@ -28,6 +29,10 @@ from task_manager.store.prepared import Prepared
 
 R = TypeVar("R", bound=Record)
 
+MAX_VALUE_BYTES: Final = 1024 * 1024
+"""How large one field of a record may be: a text in UTF-8, or a document as JSON."""
+
+_SURELY_FITS: Final = MAX_VALUE_BYTES // 4  # characters: none has more than four bytes
 _NEAR_MISSES_AMONG = 1000
 
 
@@ -68,13 +73,17 @@ class RecordTable(Generic[R]):
         """The record as values for the table's columns, or for some of them.
 
         Raises:
-            InvalidInput: A text has a NUL character, which PostgreSQL cannot keep.
+            InvalidInput: A text has a NUL character, which PostgreSQL cannot keep; or a value is too large.
         """
         names = self._fields if only is None else self._fields & only
         row = {name: self._plain(name, getattr(record, name)) for name in names - self._documents}
         documents = {name for name in names & self._documents if getattr(record, name) is not None}
         row |= dict.fromkeys(names & self._documents)
-        return row | record.model_dump(mode="json", include=documents) if documents else row
+        if documents:
+            row |= record.model_dump(mode="json", include=documents)
+            for name in documents:
+                self._check_size(name, json.dumps(row[name], ensure_ascii=False, separators=(",", ":")), " as JSON")
+        return row
 
     def _plain(self, name: str, value: Any) -> Any:
         """A value that is no document, as its column takes it."""
@@ -82,7 +91,19 @@ class RecordTable(Generic[R]):
             return value
         if "\0" in value:
             raise InvalidInput(f"The {name} of a {self.kind} cannot have a NUL character.")
+        self._check_size(name, value, "")
         return value.value if isinstance(value, Enum) else value
+
+    def _check_size(self, name: str, text: str, written: str) -> None:
+        if len(text) <= _SURELY_FITS:
+            return
+        size = len(text.encode(errors="surrogatepass"))
+        if size > MAX_VALUE_BYTES:
+            raise InvalidInput(
+                f"The field {name!r} of a {self.kind} has at most {MAX_VALUE_BYTES:,} bytes{written}, not {size:,}.",
+                remedy="Keep large data in files of the source folder.",
+                details={"kind": self.kind, "field": name, "size": size, "limit": MAX_VALUE_BYTES},
+            )
 
     def records(self, c: Connection, rows: Sequence[RowMapping]) -> tuple[R, ...]:
         """The records of rows; a kind with fields in another table reads them here."""
