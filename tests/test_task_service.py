@@ -273,7 +273,7 @@ class TestRefusals:
             ({"title": "x" * 201}, "title: At most 200 characters are allowed here."),
             (
                 {"priority": "urgent"},
-                "priority: 'urgent' is not known here; known: low, medium, high, critical.",
+                "priority: 'urgent' is not known here; known: lowest, low, medium, high, critical.",
             ),
             ({"labels": ["ok", ""]}, "labels[1]: This must not be empty."),
             ({"dependencies": "Build"}, "dependencies: A list was expected, text 'Build' was found."),

@@ -24,13 +24,16 @@ from task_manager.errors import (
     StoreUnwritable,
     StoreVersionMismatch,
 )
-from task_manager.store import Store, migrations, projects
+from task_manager.store import Store, migrations, projects, runs, steps
 from task_manager.store.database import DATABASE_FILE
 from task_manager.store.tables import metadata
+from task_manager.workflow_status import WorkflowStatus
 from tests.environment.postgresql import PostgresqlServer
 from tests.store import small_disk_programs
-from tests.store.builders import stored_project
+from tests.store.builders import LATER, NOW, a_step, stored_project, stored_run
 from tests.store.conftest import Database
+
+ENDED = (WorkflowStatus.QUEUED, WorkflowStatus.PREPARING, WorkflowStatus.FAILED)
 
 
 class TestFolder:
@@ -161,6 +164,24 @@ class TestVersions:
         finally:
             restore_version(database)
 
+    def test_numbers_of_runs_that_ended_before_are_counted_when_it_is_opened(self, database: Database) -> None:
+        """As if they had been counted at their end."""
+        with database.open() as store:
+            run, running = stored_run(store), stored_run(store)
+            store.run_sync(
+                steps.plan, [a_step(run, "a", cached=True), a_step(run, "b", cached=False), a_step(run, "c")]
+            )
+            for one, path in ((run, ENDED), (running, ENDED[:-1])):
+                for status in path:
+                    later = LATER if status is ENDED[-1] else NOW
+                    store.run_sync(runs.transition, one.id, status, now=later)
+            before = store.run_sync(runs.get, run.id), store.run_sync(runs.get, running.id)
+            store.run_sync(back_to_version_2)
+        with database.open() as store:
+            counted = store.run_sync(runs.get, run.id)
+            assert counted.seconds == pytest.approx(2.5, abs=0.001)
+            assert (counted.evolve(seconds=2.5), store.run_sync(runs.get, running.id)) == before
+
     def test_all_migrations_make_what_the_tables_say(self, empty: Database) -> None:
         with empty.open() as store:
             assert store.run_sync(differences) == []
@@ -194,6 +215,15 @@ def differences(c: SqlConnection) -> list[object]:
     """What would have to be changed to make the database equal to the tables."""
     options = {"version_table": migrations.VERSION_TABLE, "compare_type": True}
     return list(compare_metadata(MigrationContext.configure(c, opts=options), metadata))
+
+
+def back_to_version_2(c: SqlConnection) -> None:
+    """What version 3 added is gone."""
+    c.exec_driver_sql("DROP INDEX ix_runs_statistics")
+    for column in ("seconds", "steps_cached", "steps_counted"):
+        c.exec_driver_sql(f"ALTER TABLE runs DROP COLUMN {column}")
+    c.exec_driver_sql("CREATE INDEX ix_runs_workflow_id ON runs (workflow_id)")
+    set_version(c, "0002")
 
 
 def set_version(c: SqlConnection, version: str) -> None:
