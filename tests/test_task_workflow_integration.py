@@ -354,13 +354,14 @@ async def test_a_run_is_cancelled_and_awaited_from_another_process_through_the_s
             assert (await waiting).status is WorkflowStatus.CANCELLED
 
 
-async def test_closing_the_integration_ends_its_runs_as_cancelled(tmp_path: Path) -> None:
+async def test_closing_the_integration_hands_its_runs_back(tmp_path: Path) -> None:
     async with scene(tmp_path) as s:
         hold(s.engine)
         run = await s.integration.execute_task_workflow((await s.task("Endless")).id)
         await s.engine.busy.wait()
         await s.integration.shutdown()
-        assert (await s.store.run(runs.get, run.id)).status is WorkflowStatus.CANCELLED
+        left = await s.store.run(runs.get, run.id)
+        assert (left.status, left.reason.code if left.reason else None) == (WorkflowStatus.QUEUED, "handed_back")
 
 
 async def test_a_step_that_outlasts_its_limit_times_the_run_out(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from task_manager.config import Settings
+from task_manager.config import Settings, WorkerMode
 
 if TYPE_CHECKING:
     from task_manager.dagger_integration import TaskWorkflowIntegration
@@ -93,7 +93,8 @@ class Application:
     def _make_workflows(self) -> TaskWorkflowIntegration:
         from task_manager.dagger_integration import TaskWorkflowIntegration
 
-        return TaskWorkflowIntegration(store=self.store, settings=self.settings)
+        here = self.settings.worker is WorkerMode.HERE
+        return TaskWorkflowIntegration(store=self.store, settings=self.settings, execute_here=here)
 
     def _open_store(self) -> Store:
         from task_manager.store import Store

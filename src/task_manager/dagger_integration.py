@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from pydantic import JsonValue
 
 from task_manager import graph
 from task_manager.communication import ContainerRecord, ContainerSpec, DaggerCommunicationManager, run_containers
 from task_manager.config import Settings, load_settings
-from task_manager.errors import DependenciesNotMet, DependencyCycle, InvalidInput, InvalidTransition
-from task_manager.local_scheduler import LocalScheduler
-from task_manager.models import Artifact, StepRecord, Task, Workflow, WorkflowRun, WorkflowType, new_id, utc_now
+from task_manager.errors import DependenciesNotMet, DependencyCycle, InvalidInput, NotFound
+from task_manager.execution import Execution, ExecutionByWorker, ExecutionHere
+from task_manager.models import Artifact, Project, StepRecord, Task, Workflow, WorkflowRun, WorkflowType, utc_now
 from task_manager.pipeline_converter import PipelineConverter
-from task_manager.run_executor import RunExecutor
-from task_manager.store import Store, artifacts, phases, projects, results, runs, steps, tasks, workflows
+from task_manager.queue_explanation import Wait, explain_wait
+from task_manager.run_starting import Call, RunStarter
+from task_manager.store import Store, artifacts, phases, projects, queue, results, runs, steps, tasks, workflows
 from task_manager.workflow_cache import PipelineCache
 from task_manager.workflow_creation import WorkflowMaker, chosen
-from task_manager.workflow_status import Reason, TaskStatus, WorkflowStatus
+from task_manager.workflow_status import Reason, TaskStatus
 from task_manager.workflow_templates import WorkflowTemplateRegistry
 
-_LOOK_SECONDS = 0.1
+T = TypeVar("T")
+
 _CANCEL_SECONDS = 10.0
+_ENSURE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -56,14 +59,17 @@ class _Opened:
     """What exists between `initialize` and `shutdown`."""
 
     store: Store
-    scheduler: LocalScheduler
+    execution: Execution
     maker: WorkflowMaker
+    starter: RunStarter
 
 
 class TaskWorkflowIntegration:
-    """Makes workflows from tasks and executes them.
+    """Makes workflows from tasks and has them executed.
 
-    An async context manager; in this process runs execute while it is open::
+    An async context manager. Runs outlive it: a worker process executes them, started when there is none. With a
+    communication manager of one's own they are executed in this process, as long as it is open; those that are not
+    over then go on with the next worker::
 
         async with TaskWorkflowIntegration() as integration:
             run = await integration.execute_task_workflow(task_id)
@@ -75,6 +81,7 @@ class TaskWorkflowIntegration:
         dagger_config_path: The file of engine settings.
         templates_dir: A folder of templates beside the built-in ones.
         settings: All settings; by default loaded from arguments, environment and files.
+        execute_here: Whether runs are executed in this process; by default if a communication manager is given.
         clock: The time, in UTC.
     """
 
@@ -86,8 +93,10 @@ class TaskWorkflowIntegration:
         dagger_config_path: Path | str | None = None,
         templates_dir: Path | str | None = None,
         settings: Settings | None = None,
+        execute_here: bool | None = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
+        self._execute_here = communication is not None if execute_here is None else execute_here
         arguments = {"dagger_config_path": dagger_config_path, "templates_dir": templates_dir}
         self.settings = settings or load_settings({name: value for name, value in arguments.items() if value})[0]
         self.communication = communication or DaggerCommunicationManager(self.settings)
@@ -97,7 +106,7 @@ class TaskWorkflowIntegration:
         self._opened: _Opened | None = None
 
     async def initialize(self) -> None:
-        """Open the store and make ready to execute; the engine starts with the first run. A second call does nothing.
+        """Open the store; worker and engine start with the first run. A second call does nothing.
 
         Raises:
             StoreError: The store cannot be used.
@@ -108,17 +117,20 @@ class TaskWorkflowIntegration:
             if store is None:
                 store = await asyncio.to_thread(Store.open, settings.data_dir, settings.database_url)
             self.communication.feed = store.feed
-            executor = RunExecutor(store, self.communication, settings, clock=self._clock)
-            scheduler = LocalScheduler(store, executor, limit=settings.run_parallelism, clock=self._clock)
+            execution: Execution = (
+                ExecutionHere(store, self.communication, settings, self._clock)
+                if self._execute_here
+                else ExecutionByWorker(store, settings)
+            )
             maker = WorkflowMaker(store, PipelineConverter(self.templates, cache=PipelineCache()), self._clock)
-            self._opened = _Opened(store, scheduler, maker)
+            self._opened = _Opened(store, execution, maker, RunStarter(store, self._clock))
 
     async def shutdown(self) -> None:
-        """Stop the runs of this process and close what was opened; a second call does nothing."""
+        """Close what was opened; runs of this process are handed back. A second call does nothing."""
         if self._opened is None:
             return
         opened, self._opened = self._opened, None
-        await opened.scheduler.close()
+        await opened.execution.close()
         await self.communication.shutdown()
         if self._given_store is None:
             opened.store.close()
@@ -191,8 +203,11 @@ class TaskWorkflowIntegration:
         skip_cache: bool = False,
         *,
         actor: str = "local",
+        idempotency_key: str | None = None,
     ) -> WorkflowRun:
         """Start a task's workflow; one is made when the task has none, or has changed since.
+
+        It waits for the runs of the tasks that it depends on, as far as those are not over.
 
         Args:
             task_id: The task's id.
@@ -200,6 +215,7 @@ class TaskWorkflowIntegration:
             workflow_params: Values for this and later runs; they make a new version of the workflow.
             skip_cache: Whether no step may be answered from an earlier run.
             actor: Who asks, for the event log.
+            idempotency_key: Names this call: made again with the same key, it returns the same run.
 
         Returns:
             The run as it was started; `wait_for_run` waits for its end.
@@ -207,12 +223,36 @@ class TaskWorkflowIntegration:
         Raises:
             NotFound: There is no such task.
             WorkflowTypeConflict: The task's workflow is of the other type.
-            DependenciesNotMet: A task that it depends on has not succeeded.
+            DependenciesNotMet: A task that it depends on has not succeeded and has no run that is under way.
+            Conflict: The key was used with other arguments.
         """
         task = await self._task(task_id)
+        call = Call(
+            "execute_task_workflow",
+            idempotency_key,
+            {
+                "task": task.id,
+                "workflow_type": str(workflow_type) if workflow_type else None,
+                "workflow_params": dict(workflow_params or {}),
+                "skip_cache": skip_cache,
+            },
+        )
+        known = await self._open.starter.known(call)
+        if known is not None:
+            return known
         workflow = await self._open.maker.ready(task, workflow_type, workflow_params)
-        await self._require_dependencies(task, running=frozenset())
-        return await self._start(task, workflow, skip_cache=skip_cache, actor=actor, after=())
+        after = await self._upstream(task, running={})
+        run = await self._open.starter.start(
+            task,
+            workflow,
+            skip_cache=skip_cache,
+            actor=actor,
+            after=after,
+            call=call,
+            warning=await self._open.execution.prepare(),
+        )
+        await self._open.execution.ensure()
+        return run
 
     async def wait_for_run(self, run_id: str, timeout: float | None = None) -> WorkflowRun:
         """Wait for a run's end.
@@ -226,7 +266,7 @@ class TaskWorkflowIntegration:
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
-                return await self._ended(run_id)
+                await self.while_executing(self._ended(run_id))
         return await self._open.store.run(runs.get, run_id)
 
     async def get_workflow_status(self, task_id: str) -> WorkflowState:
@@ -305,14 +345,18 @@ class TaskWorkflowIntegration:
             InvalidInput: A task cannot be converted; the error names it.
         """
         ordered = _in_order(await self._select(project_id, phase_id, status))
-        running = frozenset(task.id for task in ordered)
+        chosen_ids = dict.fromkeys((task.id for task in ordered), "")
         for task in ordered:
-            await self._require_dependencies(task, running=running)
+            await self._upstream(task, running=chosen_ids)
         ready = [(task, await self._open.maker.ready(task, workflow_type, None)) for task in ordered]
         started: dict[str, WorkflowRun] = {}
+        warning = await self._open.execution.prepare()
         for task, workflow in ready:
-            after = [started[needed].id for needed in task.dependencies if needed in started]
-            started[task.id] = await self._start(task, workflow, skip_cache=skip_cache, actor=actor, after=after)
+            after = await self._upstream(task, running={**chosen_ids, **{key: run.id for key, run in started.items()}})
+            started[task.id] = await self._open.starter.start(
+                task, workflow, skip_cache=skip_cache, actor=actor, after=after, warning=warning
+            )
+        await self._open.execution.ensure()
         return tuple(started.values())
 
     async def cancel_run(self, run_id: str, *, actor: str = "local") -> WorkflowRun:
@@ -323,17 +367,11 @@ class TaskWorkflowIntegration:
         Raises:
             NotFound: There is no such run.
         """
-        run = await self._open.store.run(runs.get, run_id)
+        reason = Reason(code="cancelled", text=f"Cancelled by {actor}.")
+        run = await self._wish_cancelled(run_id, reason, actor)
         if run.status.is_terminal:
             return run
-        reason = Reason(code="cancelled", text=f"Cancelled by {actor}.")
-        to = WorkflowStatus.CANCELLING if run.started_at else WorkflowStatus.CANCELLED
-        try:
-            await self._open.store.run(runs.transition, run_id, to, reason=reason, actor=actor, now=self._clock())
-        except InvalidTransition:
-            if not (await self._open.store.run(runs.get, run_id)).status.is_terminal:
-                raise
-        await self._open.scheduler.cancel(run_id)
+        await self._open.execution.ensure()
         return await self.wait_for_run(run_id, _CANCEL_SECONDS)
 
     async def create_container(self, spec: ContainerSpec) -> ContainerRecord:
@@ -379,12 +417,113 @@ class TaskWorkflowIntegration:
             if run_id in (None, record.run_id) and (capability is None or capability in record.capabilities)
         )
 
-    async def _ended(self, run_id: str) -> WorkflowRun:
-        await self._open.scheduler.wait(run_id)
-        # Another process may execute it, so the store is looked at.
-        while not (run := await self._open.store.run(runs.get, run_id)).status.is_terminal:  # noqa: ASYNC110
-            await asyncio.sleep(_LOOK_SECONDS)
-        return run
+    async def cancel_project(self, project_id: str, *, actor: str = "local") -> tuple[WorkflowRun, ...]:
+        """Stop all runs of a project, those that wait for others first; return them as they ended.
+
+        Raises:
+            NotFound: There is no such project.
+        """
+        project = await self._open.store.run(projects.find, project_id)
+        active = await self._open.store.run(runs.active, project_id=project.id)
+        reason = Reason(code="cancelled", text=f"Cancelled with its project by {actor}.")
+        for run in reversed(active):
+            await self._wish_cancelled(run.id, reason, actor)
+        await self._open.execution.ensure()
+        return tuple([await self.wait_for_run(run.id, _CANCEL_SECONDS) for run in active])
+
+    async def pause_project(self, project_id: str) -> Project:
+        """Start no more runs of a project until it is resumed; those under way go on. Again does nothing.
+
+        Raises:
+            NotFound: There is no such project.
+        """
+        return await self._open.store.run(projects.pause, project_id, now=self._clock())
+
+    async def resume_project(self, project_id: str) -> Project:
+        """Let a project's runs start again; one that is not paused stays as it is.
+
+        Raises:
+            NotFound: There is no such project.
+        """
+        project = await self._open.store.run(projects.resume, project_id, now=self._clock())
+        await self._open.execution.ensure()
+        return project
+
+    async def rerun(self, run_id: str, *, from_step: str | None = None, actor: str = "local") -> WorkflowRun:
+        """Start a run again with the same workflow, inputs and sources.
+
+        Args:
+            run_id: The run, which must be over.
+            from_step: The step from which on everything is run again; those before it are answered from the engine's
+                layers. None: what the engine has is used throughout, except for steps that failed.
+            actor: Who asks, for the event log.
+
+        Returns:
+            The new run.
+
+        Raises:
+            NotFound: There is no such run, or its workflow has no such step.
+            InvalidInput: The run is not over.
+        """
+        run = await self._open.store.run(runs.get, run_id)
+        if not run.status.is_terminal:
+            raise InvalidInput(
+                f"Run {run.id} is {run.status}; only one that is over can be run again.",
+                remedy=f"Wait for its end, or cancel it: task-manager run cancel {run.id}.",
+            )
+        workflow = await self._open.store.run(workflows.get, run.workflow_id)
+        if from_step is not None:
+            names = [step.id for step in workflow.pipeline.steps] if workflow.pipeline else []
+            if from_step not in names:
+                raise NotFound("step", from_step, known=names)
+        task = await self._open.store.run(tasks.get, run.task_id)
+        warning = await self._open.execution.prepare()
+        again = await self._open.starter.start_again(
+            run, task, workflow, from_step=from_step, actor=actor, warning=warning
+        )
+        await self._open.execution.ensure()
+        return again
+
+    async def why_waiting(self, run_id: str) -> Wait:
+        """What a run waits for.
+
+        Raises:
+            NotFound: There is no such run.
+        """
+        return await explain_wait(self._open.store, self.settings, run_id, now=self._clock())
+
+    async def while_executing(self, waiting: Coroutine[Any, Any, T]) -> T:
+        """Wait for something that runs bring about, and start a worker when the one that there was has died.
+
+        Raises:
+            WorkerError: No worker can be started.
+        """
+        waited = asyncio.ensure_future(waiting)
+        guard = asyncio.create_task(self._keep_executing())
+        try:
+            await asyncio.wait([waited, guard], return_when=asyncio.FIRST_COMPLETED)
+            if not waited.done():
+                await guard
+            return await waited
+        finally:
+            for task in (waited, guard):
+                task.cancel()
+            await asyncio.wait([waited, guard])
+
+    async def _wish_cancelled(self, run_id: str, reason: Reason, actor: str) -> WorkflowRun:
+        return await self._open.store.run(queue.wish_cancelled, run_id, reason=reason, actor=actor, now=self._clock())
+
+    async def _ended(self, run_id: str) -> None:
+        async with contextlib.aclosing(self._open.store.feed.pages(run_id=run_id)) as pages:
+            async for page in pages:
+                if any(event.status is not None and event.status.is_terminal for event in page):
+                    return
+
+    async def _keep_executing(self) -> None:
+        """Start a worker when the one that there was has died."""
+        while True:
+            await asyncio.sleep(_ENSURE_SECONDS)
+            await self._open.execution.ensure()
 
     @property
     def store(self) -> Store:
@@ -406,47 +545,36 @@ class TaskWorkflowIntegration:
     async def _task(self, task_id: str) -> Task:
         return await self._open.store.run(tasks.find, task_id)
 
-    async def _require_dependencies(self, task: Task, *, running: frozenset[str]) -> None:
-        """Refuse a task one of whose dependencies is neither done nor about to run with it."""
-        waiting: list[Task] = []
+    async def _upstream(self, task: Task, *, running: Mapping[str, str]) -> list[str]:
+        """The runs that a task's run waits for.
+
+        Args:
+            task: The task.
+            running: The tasks that are started with it, each with its run's id once it has one.
+
+        Raises:
+            DependenciesNotMet: A dependency is neither done nor about to run.
+        """
+        after: list[str] = []
+        missing: list[Task] = []
         for dependency in task.dependencies:
             if dependency in running:
+                after += [running[dependency]] if running[dependency] else []
                 continue
             other = await self._open.store.run(tasks.get, dependency)
-            if other.status is not TaskStatus.DONE:
-                waiting.append(other)
-        if waiting:
-            titles = ", ".join(repr(other.title) for other in waiting)
+            under_way = await self._open.store.run(runs.active, task_ids=[other.id])
+            if under_way:
+                after.append(under_way[-1].id)
+            elif other.status is not TaskStatus.DONE:
+                missing.append(other)
+        if missing:
+            titles = ", ".join(repr(other.title) for other in missing)
             raise DependenciesNotMet(
                 f"Task {task.title!r} depends on {titles}, not done yet.",
                 remedy="Run them first, or run the whole project: task-manager project run PROJECT.",
-                details={"task": task.id, "waiting_for": [other.id for other in waiting]},
+                details={"task": task.id, "waiting_for": [other.id for other in missing]},
             )
-
-    async def _start(
-        self, task: Task, workflow: Workflow, *, skip_cache: bool, actor: str, after: Sequence[str]
-    ) -> WorkflowRun:
-        now = self._clock()
-        run = WorkflowRun(
-            id=new_id("run"),
-            workflow_id=workflow.id,
-            workflow_version=workflow.version,
-            task_id=task.id,
-            project_id=task.project_id,
-            actor=actor,
-            skip_cache=skip_cache,
-            priority=task.priority,
-            template_id=workflow.template_id,
-            parameters=workflow.parameters,
-            warnings=workflow.warnings,
-            created_at=now,
-            updated_at=now,
-        )
-        await self._open.store.run(runs.create, run)
-        status, reason = _first_status(after)
-        run = await self._open.store.run(runs.transition, run.id, status, reason=reason, actor=actor, now=self._clock())
-        self._open.scheduler.start(run.id, after=after)
-        return run
+        return after
 
     async def _select(self, project_id: str, phase_id: str | None, status: TaskStatus | str | None) -> tuple[Task, ...]:
         project = await self._open.store.run(projects.find, project_id)
@@ -465,14 +593,6 @@ class TaskWorkflowIntegration:
                 remedy="Create one: task-manager task create.",
             )
         return selected
-
-
-def _first_status(after: Sequence[str]) -> tuple[WorkflowStatus, Reason]:
-    if after:
-        details: dict[str, JsonValue] = {"runs": list(after)}
-        text = f"Waits for {len(after)} run{'s' if len(after) > 1 else ''} of tasks that it depends on."
-        return WorkflowStatus.WAITING, Reason(code="waiting_for_dependencies", text=text, details=details)
-    return WorkflowStatus.QUEUED, Reason(code="waiting_for_slot", text="Waits for a free place in this process.")
 
 
 def _in_order(selected: Sequence[Task]) -> list[Task]:

@@ -14,6 +14,8 @@ Foreign errors are translated into this tree once, at the border where they appe
     │   ├── WorkflowTypeConflict        another workflow type than the current workflow's
     │   └── SourceNotFound              a source folder or file that is missing or outside its root
     ├── Conflict                        somebody else changed the record first
+    │   └── RunTaken                    … and executes the run
+    ├── WorkerError                     a worker that cannot be started, stopped or had
     ├── InvalidTransition               a status change that the table does not allow
     ├── StoreError                      the database or the data folder
     │   ├── StoreUnwritable             no permission, read-only, or not a folder
@@ -145,6 +147,18 @@ class Conflict(TaskManagerError):
     """The record was changed by somebody else since it was read; read it again and repeat."""
 
     code = "conflict"
+
+
+class RunTaken(Conflict):
+    """Another worker executes the run, because the one that did was taken for dead."""
+
+    code = "run_taken"
+
+
+class WorkerError(TaskManagerError):
+    """A worker cannot be started or stopped, or another one has its place."""
+
+    code = "worker_error"
 
 
 class InvalidTransition(TaskManagerError):

@@ -274,6 +274,8 @@ class StepRecord(Record):
     Attributes:
         image: The reference it ran on; it differs from the pipeline's when the step was planned anew.
         image_digest: `REFERENCE@sha256:…` as the engine names the image, or none when it does not tell.
+        attempt: The run's attempt that it belongs to.
+        attempts: How often its command was run in that attempt.
         cached: Whether the engine answered it from an earlier run; none when it does not tell.
         error: What went wrong, one or a few lines.
         stdout_tail: The last lines of its standard output.
@@ -289,6 +291,7 @@ class StepRecord(Record):
     image: str = ""
     image_digest: str | None = None
     attempts: int = 0
+    attempt: int = Field(1, ge=1)
     cached: bool | None = None
     started_at: AwareDatetime | None = None
     finished_at: AwareDatetime | None = None
@@ -356,6 +359,7 @@ class WorkerRecord(Record):
     Attributes:
         id: Its place: stable, and held by one process at a time.
         capacity: How many runs it executes at once.
+        settings_digest: Of the settings that it executes by.
         seen_at: Its last sign of life.
     """
 
@@ -364,6 +368,7 @@ class WorkerRecord(Record):
     pid: int
     version: str
     capacity: int = Field(ge=1)
+    settings_digest: str = ""
     state: WorkerState = WorkerState.RUNNING
     started_at: AwareDatetime
     seen_at: AwareDatetime

@@ -13,6 +13,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
+from task_manager.retry_policy import RetryPolicy
+
 HOST_TOOLCHAIN = "task-manager.invalid/host-toolchain"
 """The reserved image reference under which the embedded engine offers the host's own programs, read-only."""
 
@@ -225,6 +227,7 @@ class Pipeline(_Definition):
     steps: tuple[Step, ...] = Field(min_length=1, max_length=1000)
     result: ResultDefinition = ResultDefinition()
     timeout: float | None = Field(None, gt=0, le=7 * 24 * 3600, description="Seconds for the whole run.")
+    retry: RetryPolicy | None = Field(None, description="When a failed run is tried again; none: the setting's.")
 
     def step(self, step_id: str) -> Step:
         """The step of that id.

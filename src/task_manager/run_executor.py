@@ -6,34 +6,35 @@ Whoever calls it (a use case in the same process, or a worker) needs to hand ove
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeAlias
 
+from task_manager import graph
 from task_manager.artifacts import describe_artifact, require_within, run_folder
 from task_manager.communication import DaggerCommunicationManager
 from task_manager.config import Settings
-from task_manager.errors import OutputInvalid, SourceNotFound, TaskManagerError
+from task_manager.errors import OutputInvalid, RunTaken, SourceNotFound, StoreError, TaskManagerError
 from task_manager.logs import tail, write_logs
 from task_manager.models import Artifact, Project, StepRecord, Task, Workflow, WorkflowRun, utc_now
 from task_manager.pipeline import Pipeline, Step
 from task_manager.pipeline_converter import ExecutionPlan, optimise
 from task_manager.pipeline_runner import PipelineRunner
 from task_manager.result_processor import ResultProcessor
+from task_manager.retry_policy import RUN_TIMED_OUT
 from task_manager.running.function_step import FUNCTION_STEP, run_function_step
 from task_manager.running.reasons import reason_of
 from task_manager.running.records import RunContext, StepOutcome, pending_records
-from task_manager.store import Connection, Store, artifacts, projects, results, runs, steps, tasks, workflows
+from task_manager.snapshots import Snapshots
+from task_manager.store import Store, artifacts, projects, queue, results, runs, steps, tasks, workflows
 from task_manager.structured_log import get_logger
 from task_manager.task_sources import resolve_task_sources
-from task_manager.workflow_status import TRANSITIONS, Reason, StepStatus, WorkflowStatus
+from task_manager.workflow_status import Reason, StepStatus, WorkflowStatus
 
 log = get_logger(__name__)
-
-WISH_SECONDS = 0.2
-"""How often a running run looks whether its end was asked for, in seconds."""
 
 _End: TypeAlias = tuple[WorkflowStatus, Reason | None]
 
@@ -47,9 +48,12 @@ class _Job:
     task: Task
     project: Project
     folder: Path
+    snapshot: Path | None
 
     @property
     def source_folder(self) -> Path | None:
+        if self.snapshot is not None:
+            return self.snapshot
         source = self.task.source_folder or self.project.source_folder
         return Path(source) if source else None
 
@@ -61,7 +65,9 @@ class RunExecutor:
         store: Where runs are read and written.
         communication: The way to the engine.
         settings: Limits and defaults.
+        worker_id: In whose name; once another worker has a run, this one writes nothing of it any more.
         clock: The time, in UTC.
+        jitter: Numbers between 0 and 1 that spread retries.
     """
 
     def __init__(
@@ -70,40 +76,57 @@ class RunExecutor:
         communication: DaggerCommunicationManager,
         settings: Settings,
         *,
+        worker_id: str,
         clock: Callable[[], datetime] = utc_now,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
+        self._worker_id = worker_id
+        self._jitter = jitter
         self._store = store
         self._communication = communication
         self._settings = settings
         self._clock = clock
+        self._wishes: dict[str, asyncio.Event] = {}
         self._runner = PipelineRunner(communication, settings, clock=clock)
         self._processor = ResultProcessor()
 
     async def execute(self, run_id: str) -> WorkflowRun:
-        """Execute a queued run to its end.
+        """Execute a run that is `preparing` to the end of its attempt.
 
-        Cancelling this coroutine, or the wish `cancelling` in the store, stops the run's containers and writes
-        `cancelled`.
+        Cancelling this coroutine stops the run's containers and writes nothing: whoever does so says what becomes of
+        the run. After the wish `cancelling` in the store they are stopped too, and `cancelled` is written.
 
         Returns:
-            The run as it ended.
+            The run as it ended, or `retrying`.
 
         Raises:
             NotFound: There is no such run.
-            InvalidTransition: The run is not queued.
+            RunTaken: Another worker has it.
             StoreError: The store cannot be written.
         """
-        job = await self._load(run_id)
+        wish = self._wishes.setdefault(run_id, asyncio.Event())
+        try:
+            return await self._execute(await self._load(run_id), wish)
+        finally:
+            del self._wishes[run_id]
+
+    def end(self, run_id: str) -> None:
+        """Stop a run that is executed here, for its status became `cancelling`; any other is none of its business."""
+        if run_id in self._wishes:
+            self._wishes[run_id].set()
+
+    async def _execute(self, job: _Job, wish: asyncio.Event) -> WorkflowRun:
+        run_id = job.run.id
+        if job.run.status is WorkflowStatus.CANCELLING:
+            wish.set()
         limit = self._time_limit(job)
         try:
-            await self._enter(run_id, WorkflowStatus.PREPARING)
             async with asyncio.timeout(limit):
-                ended = await self._unless_cancelled(job)
+                ended = await self._unless_cancelled(job, wish)
         except TimeoutError:
             text = f"The run was stopped after {limit:g} s, its time limit."
-            ended = WorkflowStatus.TIMED_OUT, Reason(code="run_timed_out", text=text)
-        except asyncio.CancelledError:
-            await asyncio.shield(self._cancelled(run_id))
+            ended = WorkflowStatus.TIMED_OUT, Reason(code=RUN_TIMED_OUT, text=text)
+        except (RunTaken, StoreError):
             raise
         except TaskManagerError as error:
             ended = WorkflowStatus.FAILED, reason_of(error)
@@ -112,9 +135,22 @@ class RunExecutor:
             text = f"The run met an unexpected error: {type(error).__name__}: {error}"
             ended = WorkflowStatus.FAILED, Reason(code="internal_error", text=text)
         if ended is None:
-            return await self._store.run(end_cancelled, run_id, now=self._clock())
-        await self._store.run(skip_pending, run_id, now=self._clock())
-        return await self._enter(run_id, *ended)
+            return await self._store.run(queue.end_cancelled, run_id, now=self._clock())
+        return await self._end(job, *ended)
+
+    async def _end(self, job: _Job, status: WorkflowStatus, reason: Reason | None) -> WorkflowRun:
+        await self._store.run(queue.end_steps, job.run.id, now=self._clock())
+        delay = self._delay(job, reason) if status is not WorkflowStatus.SUCCEEDED else None
+        if reason is None or delay is None:
+            return await self._enter(job.run.id, status, reason)
+        now = self._clock()
+        due_at = now + timedelta(seconds=delay)
+        return await self._store.run(queue.retry, job.run.id, reason=reason, due_at=due_at, now=now)
+
+    def _delay(self, job: _Job, reason: Reason | None) -> float | None:
+        own = job.workflow.pipeline.retry if job.workflow.pipeline else None
+        policy = own or self._settings.retry
+        return policy.delay_after(job.run.attempt, reason.code, self._jitter()) if reason else None
 
     async def _load(self, run_id: str) -> _Job:
         run = await self._store.run(runs.get, run_id)
@@ -124,28 +160,24 @@ class RunExecutor:
             await self._store.run(tasks.get, run.task_id),
             await self._store.run(projects.get, run.project_id),
             run_folder(self._store.data_dir, run.id),
+            Snapshots(self._store.data_dir).path(run.snapshot) if run.snapshot else None,
         )
 
     def _time_limit(self, job: _Job) -> float | None:
         own = job.workflow.pipeline.timeout if job.workflow.pipeline else None
         return own or self._settings.default_run_timeout
 
-    async def _unless_cancelled(self, job: _Job) -> _End | None:
+    async def _unless_cancelled(self, job: _Job, wish: asyncio.Event) -> _End | None:
         """Carry the run out; None when somebody wished for its end meanwhile, and it was stopped."""
         work = asyncio.create_task(self._carry_out(job))
-        wish = asyncio.create_task(self._cancel_wished(job.run.id))
+        wished = asyncio.create_task(wish.wait())
         try:
-            await asyncio.wait([work, wish], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([work, wished], return_when=asyncio.FIRST_COMPLETED)
             return await work if work.done() else None
         finally:
-            wish.cancel()
+            wished.cancel()
             work.cancel()
-            await asyncio.wait([work, wish])
-
-    async def _cancel_wished(self, run_id: str) -> None:
-        # Any process may write the wish, so the store is looked at.
-        while (await self._store.run(runs.get, run_id)).status is not WorkflowStatus.CANCELLING:  # noqa: ASYNC110
-            await asyncio.sleep(WISH_SECONDS)
+            await asyncio.wait([work, wished])
 
     async def _carry_out(self, job: _Job) -> _End:
         if job.workflow.pipeline is None:
@@ -157,9 +189,9 @@ class RunExecutor:
 
     async def _run_pipeline(self, job: _Job, pipeline: Pipeline) -> tuple[StepOutcome, ...]:
         plan = optimise(pipeline)
-        await self._store.run(steps.plan, pending_records(job.run.id, pipeline.steps))
+        records = await self._store.run(queue.plan_steps, job.run, pending_records(job.run.id, pipeline.steps))
         context = await self._context(job, pipeline)
-        observer = _Recorder(self._store, job, plan, pipeline, self._clock)
+        observer = _Recorder(self._store, job, plan, records, self._clock)
         await observer.record_dropped()
         prepared = await self._runner.prepare(plan, context, observer)
         await self._enter(job.run.id, WorkflowStatus.RUNNING, engine=prepared.session.description)
@@ -167,9 +199,9 @@ class RunExecutor:
         return (*outcomes, *_stood_for(outcomes, plan, pipeline))
 
     async def _run_function(self, job: _Job) -> tuple[StepOutcome, ...]:
-        await self._store.run(steps.plan, pending_records(job.run.id, (FUNCTION_STEP,)))
+        records = await self._store.run(queue.plan_steps, job.run, pending_records(job.run.id, (FUNCTION_STEP,)))
         plan = ExecutionPlan(pipeline=Pipeline(steps=(FUNCTION_STEP,)), layers=((FUNCTION_STEP.id,),))
-        observer = _Recorder(self._store, job, plan, plan.pipeline, self._clock)
+        observer = _Recorder(self._store, job, plan, records, self._clock)
         async with self._communication.guard() as session:
             await self._enter(job.run.id, WorkflowStatus.RUNNING, engine=session.description)
         outcome = await run_function_step(
@@ -185,8 +217,13 @@ class RunExecutor:
             source_folder=job.source_folder,
             task_sources=await resolve_task_sources(self._store, job.task, pipeline, job.folder / "inputs"),
             fresh=job.run.skip_cache,
-            epochs=await self._store.run(steps.last_failures, job.task.id),
+            epochs=await self._epochs(job, pipeline),
         )
+
+    async def _epochs(self, job: _Job, pipeline: Pipeline) -> dict[str, str]:
+        """Which steps must not be answered from the engine's cache: those that failed before, and those to repeat."""
+        epochs = await self._store.run(steps.last_failures, job.task.id, before=job.run.id)
+        return {**epochs, **dict.fromkeys(_from(pipeline, job.run.from_step), job.run.id)}
 
     async def _process(self, job: _Job, outcomes: Sequence[StepOutcome]) -> _End:
         kept, too_large = await asyncio.to_thread(self._describe, job, outcomes)
@@ -248,48 +285,33 @@ class RunExecutor:
         self, run_id: str, status: WorkflowStatus, reason: Reason | None = None, *, engine: str | None = None
     ) -> WorkflowRun:
         also = {} if engine is None else {"engine": engine}
-        return await self._store.run(runs.transition, run_id, status, reason=reason, now=self._clock(), also=also)
-
-    async def _cancelled(self, run_id: str) -> None:
-        await self._store.run(end_cancelled, run_id, now=self._clock())
-
-
-def end_cancelled(c: Connection, run_id: str, *, now: datetime) -> WorkflowRun:
-    """Write that a run was stopped, from whatever state it is in; one that is over stays as it is.
-
-    It is one transaction, so that a change that was under way when the run was stopped comes before or is refused.
-    """
-    run = runs.get(c, run_id)
-    if run.status.is_terminal:
-        return run
-    reason = run.reason if run.status is WorkflowStatus.CANCELLING else None
-    reason = reason or Reason(code="stopped", text="The process that executed the run ended.")
-    skip_pending(c, run_id, now=now)
-    if WorkflowStatus.CANCELLED not in TRANSITIONS[run.status]:
-        runs.transition(c, run_id, WorkflowStatus.CANCELLING, reason=reason, now=now)
-    return runs.transition(c, run_id, WorkflowStatus.CANCELLED, reason=reason, now=now)
-
-
-def skip_pending(c: Connection, run_id: str, *, now: datetime) -> None:
-    """Write that the steps of a run which have not begun never will."""
-    reason = Reason(code="run_ended", text="Not run, because the run ended before.")
-    for record in steps.of_run(c, run_id):
-        if not record.status.is_terminal:
-            status = StepStatus.SKIPPED if record.started_at is None else StepStatus.CANCELLED
-            steps.change(c, record.evolve(status=status, error=reason.text), reason=reason, now=now)
+        return await self._store.run(
+            runs.transition,
+            run_id,
+            status,
+            reason=reason,
+            now=self._clock(),
+            also=also,
+            worker_id=self._worker_id,
+        )
 
 
 class _Recorder:
     """Writes what the runner tells into the store, also for steps that another one stands for."""
 
     def __init__(
-        self, store: Store, job: _Job, plan: ExecutionPlan, pipeline: Pipeline, clock: Callable[[], datetime]
+        self,
+        store: Store,
+        job: _Job,
+        plan: ExecutionPlan,
+        records: Sequence[StepRecord],
+        clock: Callable[[], datetime],
     ) -> None:
         self._store = store
         self._job = job
         self._clock = clock
         self._dropped = plan.dropped
-        self._records = {record.step_id: record for record in pending_records(job.run.id, pipeline.steps)}
+        self._records = {record.step_id: record for record in records}
         self._stands_for: dict[str, list[str]] = {}
         for removed, kept in plan.aliases.items():
             self._stands_for.setdefault(kept, []).append(removed)
@@ -331,6 +353,11 @@ class _Recorder:
         return folder.relative_to(self._store.data_dir).as_posix()
 
     async def _change(self, record: StepRecord, reason: Reason | None) -> None:
+        """Write a step's new state; when a run is taken up again, what its steps were in before is no news."""
+        before = self._records[record.step_id].status
+        succeeded_before = before is StepStatus.SUCCEEDED and record.status is StepStatus.RUNNING
+        if before is record.status or succeeded_before:
+            return
         self._records[record.step_id] = record
         await self._store.run(steps.change, record, reason=reason, now=self._clock())
 
@@ -374,6 +401,14 @@ def _conclusion(outcomes: Sequence[StepOutcome]) -> _End:
             if outcome.status is step_status:
                 return status, outcome.reason
     return WorkflowStatus.SUCCEEDED, None
+
+
+def _from(pipeline: Pipeline, first: str | None) -> set[str]:
+    """The steps that a run repeats from one on: that one, and those that need it, directly or by others."""
+    repeated = {first} if first is not None else set[str]()
+    for layer in graph.layers({step.id: sorted(step.upstream) for step in pipeline.steps}):
+        repeated.update(step_id for step_id in layer if repeated & pipeline.step(step_id).upstream)
+    return repeated
 
 
 def _output_reason(message: str) -> Reason:

@@ -47,6 +47,7 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
     monkeypatch.setenv("TASK_MANAGER_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("TASK_MANAGER_WORKER", "here")
     monkeypatch.setenv("COLUMNS", "200")
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")

@@ -69,9 +69,12 @@ def workshop(engine_data: Path, tmp_path: Path) -> OpenWorkshop:
     async def open_workshop(
         communication: DaggerCommunicationManager | None = None, **changes: object
     ) -> AsyncIterator[Workshop]:
-        given = {"data_dir": engine_data, "engine": "embedded", "connect_timeout": 5, **changes}
+        once = {"strategy": "none"}
+        given = {"data_dir": engine_data, "engine": "embedded", "connect_timeout": 5, "retry": once, **changes}
         settings = Settings.model_validate(given)
-        async with TaskWorkflowIntegration(settings=settings, communication=communication) as integration:
+        async with TaskWorkflowIntegration(
+            settings=settings, communication=communication, execute_here=True
+        ) as integration:
             service = TaskService(integration.store)
             project = await service.create_project(f"{tmp_path.name} {next(numbers)}", source_folder=str(source))
             yield Workshop(integration, project)

@@ -255,7 +255,10 @@ class TestSteps:
         for run, statuses in ((first, ("failed", "timed_out")), (second, ("failed", "succeeded")), (third, ())):
             planned = [a_step(run, f"s{number}", status=status) for number, status in enumerate(statuses)]
             store.run_sync(steps.plan, planned)
-        assert store.run_sync(steps.last_failures, workflow.task_id) == {"s0": second.id, "s1": first.id}
+        assert store.run_sync(steps.last_failures, workflow.task_id, before="run-z") == {
+            "s0": second.id,
+            "s1": first.id,
+        }
 
 
 class TestWhatARunLeaves:

@@ -19,11 +19,13 @@ from task_manager.cli.exit_codes import ExitCode
 from task_manager.cli.output import Output
 from task_manager.cli.phase import add_phase_commands
 from task_manager.cli.project import add_project_commands
+from task_manager.cli.queue import add_queue_commands
 from task_manager.cli.result import add_result_commands
 from task_manager.cli.run import add_run_commands
 from task_manager.cli.session import Session
 from task_manager.cli.task import add_task_commands
 from task_manager.cli.template import add_template_commands
+from task_manager.cli.worker import add_worker_commands
 from task_manager.cli.workflow import add_workflow_commands
 
 PROGRAM = "task-manager"
@@ -45,6 +47,8 @@ for add_commands in (
     add_template_commands,
     add_workflow_commands,
     add_run_commands,
+    add_queue_commands,
+    add_worker_commands,
     add_result_commands,
     add_artifact_commands,
     add_engine_commands,

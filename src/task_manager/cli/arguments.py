@@ -142,5 +142,9 @@ Inputs = Annotated[
 Limit = Annotated[int, typer.Option(min=1, max=500, help="How many at most.")]
 Cursor = Annotated[str | None, typer.Option(help="Where to go on: the cursor that the list before ended with.")]
 SkipCache = Annotated[bool, typer.Option("--skip-cache", help="Run every step anew.")]
+Detach = Annotated[bool, typer.Option("--detach", "-d", help="Do not wait: print the run and leave it to the worker.")]
+IdempotencyKey = Annotated[
+    str | None, typer.Option("--key", metavar="KEY", help="Names this call: made again, it returns the same run.")
+]
 Revision = Annotated[int | None, typer.Option(min=1, help="Refuse when it was changed since this revision.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]

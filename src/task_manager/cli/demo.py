@@ -50,7 +50,10 @@ async def demo(
     """
     from task_manager.cli.execution import carry_out, finish
     from task_manager.cli.run_views import project_data, project_report
+    from task_manager.config import WorkerMode
 
+    # It is over when it is over: nothing stays behind.
+    session = session.with_options(json=session.json, worker=WorkerMode.HERE)
     async with session.application() as application:
         project = await _prepare(session, application, folder, broken, given(epochs=epochs, batch_size=batch_size))
         workflows = await application.workflows()

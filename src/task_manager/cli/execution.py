@@ -12,6 +12,8 @@ from task_manager.cli.exit_codes import ExitCode, of_run
 from task_manager.cli.following import Follower
 from task_manager.cli.live import display_for, follow
 from task_manager.cli.session import Session
+from task_manager.config import WorkerMode
+from task_manager.errors import InvalidInput
 from task_manager.models import WorkflowRun
 from task_manager.store import tasks
 
@@ -31,7 +33,7 @@ async def titles_of(application: Application, started: Sequence[WorkflowRun]) ->
 async def carry_out(
     session: Session, application: Application, started: Sequence[WorkflowRun]
 ) -> tuple[tuple[str, RunState], ...]:
-    """Show runs of this process until all are over; Ctrl-C cancels them.
+    """Show runs until all are over; Ctrl-C cancels them.
 
     Returns:
         Each run's title and state, in the order in which they were given.
@@ -43,12 +45,25 @@ async def carry_out(
     titles = await titles_of(application, started)
     follower = Follower(application.store, started, titles)
     try:
-        await follow(follower, display_for(session.output, follower))
+        await workflows.while_executing(follow(follower, display_for(session.output, follower)))
     except asyncio.CancelledError:
         _come_back()
         await _cancel(session, workflows, follower)
         raise typer.Exit(ExitCode.CANCELLED) from None
     return tuple([(view.title, await workflows.get_run(run_id)) for run_id, view in follower.views.items()])
+
+
+def require_worker(application: Application, *, detach: bool) -> None:
+    """Refuse not to wait for runs that are executed in this process.
+
+    Raises:
+        InvalidInput: They would end with it.
+    """
+    if detach and application.settings.worker is WorkerMode.HERE:
+        raise InvalidInput(
+            "With the setting worker=here, runs are executed in this process: it has to wait for them.",
+            remedy="Leave --detach out, or set worker=process.",
+        )
 
 
 def _come_back() -> None:

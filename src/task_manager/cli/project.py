@@ -9,7 +9,17 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from task_manager.cli.arguments import Cursor, Limit, ProjectArgument, Revision, SkipCache, Yes, confirm_removal, given
+from task_manager.cli.arguments import (
+    Cursor,
+    Detach,
+    Limit,
+    ProjectArgument,
+    Revision,
+    SkipCache,
+    Yes,
+    confirm_removal,
+    given,
+)
 from task_manager.cli.choices import TaskStatusName, WorkflowTypeName
 from task_manager.cli.command import command, group
 from task_manager.cli.output import fields, table
@@ -37,6 +47,9 @@ def add_project_commands(app: typer.Typer) -> None:
     command(project, "show", example="task-manager project show textkit")(show)
     command(project, "status", example="task-manager project status textkit --json")(status)
     command(project, "update", example="task-manager project update textkit --source ~/elsewhere")(update)
+    command(project, "cancel", example="task-manager project cancel textkit")(cancel)
+    command(project, "pause", example="task-manager project pause textkit")(pause)
+    command(project, "resume", example="task-manager project resume textkit")(resume)
     command(project, "delete", example="task-manager project delete textkit --yes")(delete)
     command(
         project,
@@ -180,26 +193,55 @@ async def run(
         WorkflowTypeName | None, typer.Option("--type", help="What all workflows must be.", show_default=False)
     ] = None,
     skip_cache: SkipCache = False,
+    detach: Detach = False,
 ) -> None:
     """Run the workflows of a project's tasks, in parallel as far as their dependencies allow, and wait for their ends.
 
     A task whose dependency does not succeed is skipped. Ctrl-C cancels all of them.
     """
-    from task_manager.cli.execution import carry_out, finish
+    from task_manager.cli.execution import carry_out, finish, require_worker
     from task_manager.cli.run_views import project_data, project_report
 
     async with session.application() as application:
+        require_worker(application, detach=detach)
         found = await application.tasks.get_project(project)
         phase_id = (await application.tasks.get_phase(phase, found.id)).id if phase else None
         started = await (await application.workflows()).execute_workflows_for_project(
             found.id, workflow_type, phase_id, status, skip_cache
         )
+        if detach:
+            text = f"Started {len(started)} runs; see: task-manager project status {found.name}"
+            session.output.show({"project": found, "items": started}, text)
+            return
         states = await carry_out(session, application, started)
     data_dir = application.settings.data_dir
     session.output.show(
         project_data(found, states, data_dir), Text(), project_report(states, data_dir, session.output.width)
     )
     finish([state for _, state in states])
+
+
+async def cancel(session: Session, *, project: ProjectArgument) -> None:
+    """Cancel all runs of a project that are not over, and wait until their containers are gone."""
+    async with session.application() as application:
+        found = await application.tasks.get_project(project)
+        ended = await (await application.workflows()).cancel_project(found.id)
+    text = f"Cancelled {len(ended)} run{'s' if len(ended) != 1 else ''}." if ended else "No run of it is under way."
+    session.output.show({"project": found, "items": ended}, text)
+
+
+async def pause(session: Session, *, project: ProjectArgument) -> None:
+    """Start no more runs of a project until it is resumed; those under way go on."""
+    async with session.application() as application:
+        paused = await (await application.workflows()).pause_project(project)
+    session.output.show(paused, f"Paused project {paused.name}; go on by: task-manager project resume {paused.name}")
+
+
+async def resume(session: Session, *, project: ProjectArgument) -> None:
+    """Let the runs of a paused project start again."""
+    async with session.application() as application:
+        resumed = await (await application.workflows()).resume_project(project)
+    session.output.show(resumed, f"Resumed project {resumed.name}.")
 
 
 async def _latest_runs(application: Application, project: Project) -> list[tuple[Task, WorkflowRun | None]]:

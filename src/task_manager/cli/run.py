@@ -8,6 +8,8 @@ import typer
 from rich.text import Text
 
 from task_manager.cli.arguments import (
+    Detach,
+    IdempotencyKey,
     Inputs,
     Limit,
     RunArgument,
@@ -36,6 +38,13 @@ def add_run_commands(app: typer.Typer) -> None:
         example='task-manager run start "Train a model" --input epochs=5\ntask-manager run start TASK --json',
         uses_engine=True,
     )(start)
+    command(run, "retry", example="task-manager run retry RUN", uses_engine=True)(retry)
+    command(
+        run,
+        "rerun",
+        example="task-manager run rerun RUN --from-step test\ntask-manager run rerun RUN --detach --json",
+        uses_engine=True,
+    )(rerun)
     command(run, "status", example="task-manager run status RUN")(status)
     command(
         run,
@@ -59,25 +68,81 @@ async def start(
         WorkflowTypeName | None, typer.Option("--type", help="What the workflow must be.", show_default=False)
     ] = None,
     skip_cache: SkipCache = False,
+    detach: Detach = False,
+    key: IdempotencyKey = None,
 ) -> None:
     """Run a task's workflow and wait for its end; a workflow is made when the task has none.
 
-    Progress is shown while it runs; Ctrl-C cancels it. The exit code is 0 when it succeeded, 1 when it failed, timed
+    A worker process executes it, so it goes on when the terminal is closed. Ctrl-C cancels it.
+
+    The exit code is 0 when it succeeded, 1 when it failed, timed
     out or was skipped, 3 without an engine, 130 when it was cancelled.
     """
-    from task_manager.cli.execution import carry_out, finish
-    from task_manager.cli.run_views import run_data, run_report
+    from task_manager.cli.execution import require_worker
 
     parameters = parse_inputs(inputs or [])
     async with session.application() as application:
+        require_worker(application, detach=detach)
         workflows = await application.workflows()
-        run = await workflows.execute_task_workflow(task, workflow_type, parameters or None, skip_cache)
-        ((title, state),) = await carry_out(session, application, [run])
-        data_dir = application.settings.data_dir
-        session.output.show(
-            run_data(state, title, data_dir), Text(), run_report(state, title, data_dir, session.output.width)
+        run = await workflows.execute_task_workflow(
+            task, workflow_type, parameters or None, skip_cache, idempotency_key=key
         )
-        finish([state])
+        await _show_to_end(session, application, run, detach=detach)
+
+
+async def rerun(
+    session: Session,
+    *,
+    run_id: RunArgument,
+    from_step: Annotated[
+        str | None,
+        typer.Option(metavar="STEP", help="Run this step and those that need it anew."),
+    ] = None,
+    detach: Detach = False,
+) -> None:
+    """Run a run again that is over: the same workflow, inputs and sources.
+
+    Steps that succeeded come from the engine's layers, unless they are named by --from-step or need that one.
+    """
+    from task_manager.cli.execution import require_worker
+    from task_manager.cli.lookup import find_run
+
+    async with session.application() as application:
+        require_worker(application, detach=detach)
+        run = await find_run(application.store, run_id)
+        again = await (await application.workflows()).rerun(run.id, from_step=from_step)
+        await _show_to_end(session, application, again, detach=detach)
+
+
+async def retry(session: Session, *, run_id: RunArgument, detach: Detach = False) -> None:
+    """Try a run again that did not succeed: the same workflow, inputs and sources."""
+    from task_manager.cli.execution import require_worker
+    from task_manager.cli.lookup import find_run
+    from task_manager.errors import InvalidInput
+    from task_manager.workflow_status import WorkflowStatus
+
+    async with session.application() as application:
+        require_worker(application, detach=detach)
+        run = await find_run(application.store, run_id)
+        if run.status is WorkflowStatus.SUCCEEDED:
+            raise InvalidInput(f"Run {run.id} succeeded.", remedy="Repeat it by: task-manager run rerun RUN.")
+        again = await (await application.workflows()).rerun(run.id)
+        await _show_to_end(session, application, again, detach=detach)
+
+
+async def _show_to_end(session: Session, application: Application, run: WorkflowRun, *, detach: bool) -> None:
+    from task_manager.cli.execution import carry_out, finish
+    from task_manager.cli.run_views import run_data, run_report
+
+    if detach:
+        text = f"Started {run.id}; follow it by: task-manager run watch {run.id}"
+        session.output.show({"run": run}, text)
+        return
+    ((title, state),) = await carry_out(session, application, [run])
+    data_dir = application.settings.data_dir
+    report = run_report(state, title, data_dir, session.output.width)
+    session.output.show(run_data(state, title, data_dir), Text(), report)
+    finish([state])
 
 
 async def status(session: Session, run_id: RunArgument) -> None:

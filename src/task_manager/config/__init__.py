@@ -15,6 +15,7 @@ from task_manager.config.settings import (
     NetworkPolicy,
     Registries,
     Settings,
+    WorkerMode,
     setting_names,
 )
 
@@ -27,6 +28,7 @@ __all__ = [
     "NetworkPolicy",
     "Registries",
     "Settings",
+    "WorkerMode",
     "describe_settings",
     "environment_name",
     "load_settings",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -11,6 +12,8 @@ from typing import Annotated
 
 import platformdirs
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, StringConstraints
+
+from task_manager.retry_policy import RetryPolicy
 
 RUNNER_SCHEMES = (
     "tcp",
@@ -59,6 +62,15 @@ class NetworkPolicy(StrEnum):
     """Whatever this machine reaches, its own services included."""
     NONE = "none"
     """Nothing."""
+
+
+class WorkerMode(StrEnum):
+    """Who executes the runs that a command starts."""
+
+    PROCESS = "process"
+    """A worker process of its own, started when there is none; runs go on when the command ends."""
+    HERE = "here"
+    """The command itself, which waits for them."""
 
 
 class LogLevel(StrEnum):
@@ -181,6 +193,17 @@ class Settings(_Frozen):
     parallelism: int = Field(default_factory=_cores, ge=1, le=1024, description="Steps at once.")
     run_parallelism: int = Field(default_factory=_runs_at_once, ge=1, le=1024, description="Runs at once.")
     default_step_timeout: Seconds = Field(3600.0, description="Seconds, for steps that state none.")
+    project_parallelism: int | None = Field(None, ge=1, le=1024, description="Runs of one project at once.")
+    template_parallelism: dict[str, Annotated[int, Field(ge=1, le=1024)]] = Field(
+        default_factory=dict, description="Runs of a template at once, by its id."
+    )
+    retry: RetryPolicy = RetryPolicy()
+    recoveries: int = Field(5, ge=0, le=1000, description="How often an interrupted run is taken up again.")
+    worker: WorkerMode = Field(WorkerMode.PROCESS, description="Who executes the runs that a command starts.")
+    idle_seconds: Seconds = Field(300.0, description="Seconds without a run after which a worker on demand ends.")
+    shutdown_seconds: Annotated[float, Field(ge=0, le=_WEEK)] = Field(
+        10.0, description="Seconds that runs have to end in when their worker is stopped."
+    )
     default_run_timeout: Seconds | None = Field(None, description="Seconds, for pipelines that state none.")
     engine_reconnects: int = Field(
         3, ge=0, le=100, description="How often a step is run again after the engine died under it."
@@ -195,6 +218,14 @@ class Settings(_Frozen):
     connect_timeout: Seconds = Field(10.0, description="Seconds to wait for an engine or a registry to answer.")
     log_level: LogLevel = Field(LogLevel.WARNING, description="What is logged.")
 
+    @property
+    def execution_digest(self) -> str:
+        """`sha256:…` over what runs are executed by: equal settings have equal digests."""
+        text = self.model_dump_json(include={*ENGINE_FILE_SETTINGS, *_EXECUTION})
+        return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+_EXECUTION = ("templates_dir", "pipelines_dir", "database_url")
 
 ENGINE_FILE_SETTINGS = frozenset(
     {
@@ -206,6 +237,12 @@ ENGINE_FILE_SETTINGS = frozenset(
         "engine_cache",
         "parallelism",
         "run_parallelism",
+        "project_parallelism",
+        "template_parallelism",
+        "retry",
+        "recoveries",
+        "idle_seconds",
+        "shutdown_seconds",
         "limits",
         "default_step_timeout",
         "default_run_timeout",
@@ -220,6 +257,7 @@ GROUPS: Mapping[str, type[BaseModel]] = {
     "registries": Registries,
     "engine_cache": EngineCache,
     "limits": Limits,
+    "retry": RetryPolicy,
 }
 
 

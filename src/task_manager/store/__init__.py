@@ -9,7 +9,21 @@ Open it with `Store.open`, then run the functions of `projects`, `phases`, `task
 
 from sqlalchemy import Connection
 
-from task_manager.store import artifacts, events, phases, projects, results, run_queries, runs, steps, tasks, workflows
+from task_manager.store import (
+    artifacts,
+    events,
+    idempotency,
+    phases,
+    projects,
+    queue,
+    results,
+    run_queries,
+    runs,
+    steps,
+    tasks,
+    workers,
+    workflows,
+)
 from task_manager.store.database import read_only
 from task_manager.store.feed import EventFeed
 from task_manager.store.paging import Page
@@ -22,13 +36,16 @@ __all__ = [
     "Store",
     "artifacts",
     "events",
+    "idempotency",
     "phases",
     "projects",
+    "queue",
     "read_only",
     "results",
     "run_queries",
     "runs",
     "steps",
     "tasks",
+    "workers",
     "workflows",
 ]

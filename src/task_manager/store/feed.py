@@ -112,7 +112,9 @@ class EventFeed:
                     yield page
                 else:
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(changed.wait(), self._latest)
+                        # Not `wait_for`: before Python 3.12 it may lose a cancellation.
+                        async with asyncio.timeout(self._latest):
+                            await changed.wait()
 
     async def subscribe(
         self, *, after: int = 0, run_id: str | None = None, project_id: str | None = None

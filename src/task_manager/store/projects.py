@@ -1,5 +1,7 @@
 """Projects in the store."""
 
+from datetime import datetime
+
 from sqlalchemy import Connection
 
 from task_manager.models import Project
@@ -65,6 +67,27 @@ def update(c: Connection, project: Project) -> Project:
     """
     _projects.check_name(c, project)
     return _projects.update(c, project)
+
+
+def pause(c: Connection, project: str, *, now: datetime) -> Project:
+    """Let no more runs of a project start; one that is paused stays as it is.
+
+    Args:
+        c: The transaction.
+        project: Its id or name.
+        now: The time.
+
+    Raises:
+        NotFound: There is none.
+    """
+    found = _projects.find(c, project)
+    return found if found.paused_at else _projects.update(c, found.evolve(paused_at=now, updated_at=now))
+
+
+def resume(c: Connection, project: str, *, now: datetime) -> Project:
+    """Let a project's runs start again; see `pause`."""
+    found = _projects.find(c, project)
+    return _projects.update(c, found.evolve(paused_at=None, updated_at=now)) if found.paused_at else found
 
 
 def delete(c: Connection, project_id: str) -> None:

@@ -1,15 +1,16 @@
 """Runs in the store; each change of a run is one transaction with its event."""
 
+import statistics
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, case, func, select
+from sqlalchemy import ColumnElement, Connection, bindparam, case, func, select
 from sqlalchemy import insert as insert_rows
 from sqlalchemy import update as update_rows
 
-from task_manager.errors import InvalidInput
+from task_manager.errors import InvalidInput, RunTaken
 from task_manager.models import Event, EventKind, WorkflowRun
 from task_manager.store import events, tables
 from task_manager.store.database import read_only
@@ -20,6 +21,7 @@ from task_manager.workflow_status import TASK_STATUS_OF_RUN, Reason, TaskStatus,
 ACTIVE: Final = frozenset(status for status in WorkflowStatus if not status.is_terminal)
 """The states of runs that are not over."""
 
+_USUAL_AMONG: Final = 20
 _STARTED: Final = frozenset({WorkflowStatus.PREPARING, WorkflowStatus.RUNNING})
 
 _runs = RevisedTable("run", WorkflowRun, tables.runs, newest_first=True)
@@ -75,6 +77,29 @@ def get(c: Connection, run_id: str) -> WorkflowRun:
     return _runs.get(c, run_id)
 
 
+def get_locked(c: Connection, run_id: str) -> WorkflowRun:
+    """The run of that id, which nobody else changes until the transaction ends.
+
+    Raises:
+        NotFound: There is none.
+    """
+    return _runs.get(c, run_id, lock=Lock.CHANGE)
+
+
+def change(c: Connection, run: WorkflowRun, changes: Mapping[str, Any]) -> WorkflowRun:
+    """Store fields of a run that nobody is told of: no event is appended.
+
+    Raises:
+        Conflict: Somebody else changed it first.
+    """
+    return _runs.change(c, run, changes)
+
+
+def matching(c: Connection, condition: ColumnElement[bool]) -> tuple[WorkflowRun, ...]:
+    """The runs that fulfil a condition, oldest first."""
+    return _runs.all(c, _runs.matching().where(condition).order_by(_columns.id))
+
+
 def update(c: Connection, run: WorkflowRun) -> WorkflowRun:
     """Store a changed run, with the revision that was read; return it with its new one.
 
@@ -101,6 +126,7 @@ def transition(
     now: datetime,
     also: Mapping[str, Any] = MappingProxyType({}),
     expected_revision: int | None = None,
+    worker_id: str | None = None,
 ) -> WorkflowRun:
     """Change a run's status, its times and its task's status, and append the event.
 
@@ -113,18 +139,25 @@ def transition(
         now: The time of the change.
         also: Valid values of other fields that change with it, by name.
         expected_revision: Refuse when the run has another one.
+        worker_id: Refuse when another worker has the run: the one that had it was taken for dead.
 
     Returns:
         The changed run.
 
     Raises:
         Conflict: The run has another revision than the expected one.
+        RunTaken: Another worker has it.
         InvalidTransition: The table does not allow it; nothing is changed.
         NotFound: There is no such run.
     """
     run, task_status = _find_with_task(c, run_id)
     if expected_revision is not None and run.revision != expected_revision:
         raise _runs.conflict(c, run_id, expected_revision)
+    if worker_id is not None and run.worker_id != worker_id:
+        raise RunTaken(
+            f"Run {run_id} is not worker {worker_id}'s any more, but {run.worker_id}'s.",
+            details={"run": run_id, "worker": worker_id, "found": run.worker_id},
+        )
     check_transition(run.status, to, run_id=run_id)
     changes: dict[str, object] = {**also, "status": to, "reason": reason, "updated_at": now}
     if to in _STARTED and run.started_at is None:
@@ -166,6 +199,18 @@ def upstream(c: Connection, run_id: str) -> tuple[WorkflowRun, ...]:
 def latest(c: Connection, task_id: str, *, status: WorkflowStatus | None = None) -> WorkflowRun | None:
     """The newest run of a task, or the newest in that status; None when there is none."""
     return _runs.first(c, _runs.matching(task_id=task_id, status=status).order_by(_columns.id.desc()))
+
+
+@read_only
+def usual_seconds(c: Connection) -> float | None:
+    """How long the newest successful runs took, in the middle; None when there is none."""
+    succeeded = _runs.matching(status=WorkflowStatus.SUCCEEDED).order_by(_columns.id.desc()).limit(_USUAL_AMONG)
+    taken = [
+        (run.finished_at - run.started_at).total_seconds()
+        for run in _runs.all(c, succeeded)
+        if run.started_at is not None and run.finished_at is not None
+    ]
+    return statistics.median(taken) if taken else None
 
 
 @read_only

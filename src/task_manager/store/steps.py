@@ -73,12 +73,12 @@ def of_run(c: Connection, run_id: str) -> tuple[StepRecord, ...]:
 
 
 @read_only
-def last_failures(c: Connection, task_id: str) -> dict[str, str]:
-    """For each step that ever failed or timed out in a run of the task, the newest such run's id."""
+def last_failures(c: Connection, task_id: str, *, before: str) -> dict[str, str]:
+    """For each step that failed or timed out in a run of the task before a given one, the newest such run's id."""
     query = (
         select(_columns.step_id, func.max(_columns.run_id))
         .join(tables.runs, tables.runs.c.id == _columns.run_id)
-        .where(tables.runs.c.task_id == task_id, _columns.status.in_(_UNSUCCESSFUL))
+        .where(tables.runs.c.task_id == task_id, tables.runs.c.id < before, _columns.status.in_(_UNSUCCESSFUL))
         .group_by(_columns.step_id)
     )
     return {str(step_id): str(run_id) for step_id, run_id in c.execute(query)}

@@ -190,6 +190,7 @@ class WorkerColumns(TypedColumns):
     pid: Named[int]
     version: Named[str] = Column(Text)
     capacity: Named[int]
+    settings_digest: Named[str] = Column(Text)
     state: Named[str] = Column(String(32))
     started_at: Named[datetime] = Column(UtcTime)
     seen_at: Named[datetime] = Column(UtcTime)
@@ -217,6 +218,7 @@ class StepColumns(TypedColumns):
     image_digest: Named[str | None] = Column(Text)
     attempts: Named[int]
     cached: Named[bool | None] = Column(Boolean)
+    attempt: Named[int] = Column(Integer, server_default="1")
     started_at: Named[datetime | None] = Column(UtcTime)
     finished_at: Named[datetime | None] = Column(UtcTime)
     exit_code: Named[int | None]

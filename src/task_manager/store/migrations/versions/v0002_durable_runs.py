@@ -26,6 +26,7 @@ def upgrade() -> None:
     """Add the columns and tables."""
     op.add_column("projects", Column("paused_at", _TIME, nullable=True))
     op.add_column("steps", Column("cached", Boolean, nullable=True))
+    op.add_column("steps", Column("attempt", Integer, nullable=False, server_default="1"))
     _extend_runs()
     _create_run_dependencies()
     _create_workers()
@@ -79,6 +80,7 @@ def _create_workers() -> None:
         Column("pid", Integer, nullable=False),
         Column("version", Text, nullable=False),
         Column("capacity", Integer, nullable=False),
+        Column("settings_digest", Text, nullable=False),
         Column("state", String(32), nullable=False),
         Column("started_at", _TIME, nullable=False),
         Column("seen_at", _TIME, nullable=False),

@@ -1,0 +1,119 @@
+"""Attempts as DBOS workflows from a DBOS queue: kept in a database, carried out by any worker, recovered after a crash.
+
+A workflow has no steps of its own: what was recorded of a run stands in the product's store, and carrying an attempt
+out again goes on from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from dbos import DBOS, DBOSConfig, WorkflowStatus
+
+from task_manager.orchestration.protocol import Attempt, CarryOut
+
+QUEUE: Final = "task-manager-runs"
+WORKFLOW: Final = "task-manager-run"
+APPLICATION_VERSION: Final = "1"
+"""Raised when attempts that an earlier version began cannot be carried on; their workers are stopped before."""
+
+DATABASE_FILE: Final = "orchestration.db"
+_POLL_SECONDS: Final = 0.1
+_MOST_RECOVERIES: Final = 1_000_000  # The store counts, and gives up much earlier.
+_KEPT = ("ENQUEUED", "DELAYED", "PENDING")
+
+
+def sqlite_url(data_dir: Path) -> str:
+    """The address of the orchestration's database in a data folder, made with a write-ahead log if need be."""
+    file = data_dir / DATABASE_FILE
+    if not file.exists():
+        file.touch(mode=0o600)
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+    return f"sqlite:///{file}"
+
+
+def postgresql_url(database_url: str) -> str:
+    """The address of the orchestration's tables, in a schema of their own of the product's database."""
+    return f"postgresql+psycopg://{database_url.partition('://')[2]}"
+
+
+class DurableOrchestrator:
+    """DBOS, of which there is one in a process.
+
+    Args:
+        database_url: Where DBOS keeps its tables: `sqlite:///…` or `postgresql+psycopg://…`.
+        worker_id: This worker's place, which no other living process has.
+        places: How many attempts this worker carries out at once.
+    """
+
+    def __init__(self, database_url: str, *, worker_id: str, places: int) -> None:
+        self._database_url = database_url
+        self._worker_id = worker_id
+        self._places = places
+
+    async def start(self, carry_out: CarryOut) -> None:
+        """Launch DBOS; it recovers what this worker's place was interrupted in."""
+        config: DBOSConfig = {
+            "name": "task-manager",
+            "system_database_url": self._database_url,
+            "executor_id": self._worker_id,
+            "application_version": APPLICATION_VERSION,
+            "log_level": "ERROR",
+        }
+        DBOS(config=config)
+
+        async def body(key: str) -> None:
+            await carry_out(Attempt.parse(key))
+
+        DBOS.workflow(name=WORKFLOW, max_recovery_attempts=_MOST_RECOVERIES)(body)
+        # In this thread, for DBOS calls workflows in the event loop that it is launched in.
+        DBOS.launch()
+        await DBOS.register_queue_async(
+            QUEUE, worker_concurrency=self._places, polling_interval_sec=_POLL_SECONDS, on_conflict="always_update"
+        )
+
+    async def hand_over(self, attempt: Attempt, *, rank: int) -> None:
+        """Enqueue an attempt."""
+        await DBOS.enqueue_workflow_with_options_async(
+            {
+                "workflow_name": WORKFLOW,
+                "queue_name": QUEUE,
+                "workflow_id": attempt.key,
+                "priority": rank,
+                "app_version": APPLICATION_VERSION,
+            },
+            attempt.key,
+        )
+
+    async def unknown(self, attempts: Collection[Attempt]) -> Collection[Attempt]:
+        """Those without a workflow, or whose workflow has ended; that one is forgotten, so that it can come again."""
+        if not attempts:
+            return []
+        keys = [attempt.key for attempt in attempts]
+        found = await DBOS.list_workflows_async(workflow_ids=keys, load_input=False, load_output=False)
+        ended = [workflow.workflow_id for workflow in found if workflow.status not in _KEPT]
+        if ended:
+            await DBOS.delete_workflows_async(ended)
+        kept = {workflow.workflow_id for workflow in found} - set(ended)
+        return [attempt for attempt in attempts if attempt.key not in kept]
+
+    async def adopt(self, worker_id: str) -> int:
+        """Put the attempts that a worker began back into the queue."""
+        begun: list[WorkflowStatus] = await DBOS.list_workflows_async(
+            status=["PENDING"], executor_id=[worker_id], name=[WORKFLOW], load_input=False
+        )
+        for workflow in begun:
+            await DBOS.resume_workflow_async(workflow.workflow_id, queue_name=QUEUE)
+        return len(begun)
+
+    async def stop(self) -> None:
+        """End DBOS; the loop gets an executor of its own again, since DBOS takes its away with it."""
+        DBOS.destroy(destroy_registry=True)
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())

@@ -1,0 +1,233 @@
+"""The queue in the store: which runs wait, which are under way, and each step from the one to the other.
+
+Every operation is one transaction and may be repeated: who hands runs over, or takes them, may die at any moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, exists, select
+
+from task_manager.admission import Queue
+from task_manager.models import StepRecord, WorkflowRun
+from task_manager.store import runs, steps, tables
+from task_manager.store.database import read_only
+from task_manager.workflow_status import TRANSITIONS, Reason, StepStatus, WorkflowStatus
+
+_runs = tables.runs
+_dependencies = tables.run_dependencies
+_columns = _runs.c
+
+WAITING_FOR_PLACE: Final = Reason(code="waiting_for_place", text="Waits for a free place.")
+"""Why a run is queued, as long as nobody asked more exactly."""
+
+_QUEUED: Final = (WorkflowStatus.QUEUED, WorkflowStatus.RETRYING)
+_INTERRUPTED: Final = (WorkflowStatus.PREPARING, WorkflowStatus.RUNNING, WorkflowStatus.PROCESSING)
+_UNDER_WAY: Final = (*_QUEUED, *_INTERRUPTED, WorkflowStatus.CANCELLING)
+
+
+@read_only
+def load(c: Connection) -> Queue:
+    """The queue as it is."""
+    active = runs.matching(c, _columns.status.in_([status.value for status in _UNDER_WAY]))
+    candidates = [run for run in active if run.status in _QUEUED and run.dispatched < run.attempt]
+    waiting = {run.id for run in candidates}
+    projects = tables.projects.c
+    paused = frozenset(c.scalars(select(projects.id).where(projects.paused_at.is_not(None))))
+    return Queue(candidates, [run for run in active if run.id not in waiting], paused)
+
+
+@read_only
+def handed_over(c: Connection) -> tuple[WorkflowRun, ...]:
+    """The runs that were handed over and are not over: somebody must have them."""
+    return tuple(load(c).under_way)
+
+
+@read_only
+def released(c: Connection) -> tuple[str, ...]:
+    """The ids of the waiting runs whose upstream runs are all over, oldest first."""
+    active = [status.value for status in runs.ACTIVE]
+    upstream = _runs.alias()
+    unfinished = exists().where(
+        _dependencies.c.run_id == _columns.id,
+        upstream.c.id == _dependencies.c.upstream_id,
+        upstream.c.status.in_(active),
+    )
+    waiting = _columns.status == WorkflowStatus.WAITING.value
+    return tuple(c.scalars(select(_columns.id).where(waiting, ~unfinished).order_by(_columns.id)))
+
+
+def start(c: Connection, run: WorkflowRun, after: Collection[str] = (), *, now: datetime) -> WorkflowRun:
+    """Store a new run: queued, or waiting for others.
+
+    Args:
+        c: The transaction.
+        run: The run, `created`.
+        after: The runs that it waits for.
+        now: The time.
+
+    Raises:
+        InvalidInput: Its workflow, task or project, or a run that it waits for, does not exist.
+    """
+    runs.create(c, run, after)
+    if not after:
+        reason, status = WAITING_FOR_PLACE, WorkflowStatus.QUEUED
+    else:
+        text = f"Waits for {len(after)} run{'s' if len(after) > 1 else ''} of tasks that it depends on."
+        reason = Reason(code="waiting_for_dependencies", text=text, details={"runs": list(after)})
+        status = WorkflowStatus.WAITING
+    return runs.transition(c, run.id, status, reason=reason, actor=run.actor, now=now)
+
+
+def release(c: Connection, run_id: str, *, now: datetime) -> WorkflowRun:
+    """Queue a waiting run whose upstream runs all succeeded; skip it when one did not.
+
+    One that is not waiting any more, or whose upstream is not over, stays as it is.
+    """
+    run = runs.get_locked(c, run_id)
+    upstream = runs.upstream(c, run_id)
+    if run.status is not WorkflowStatus.WAITING or any(not other.status.is_terminal for other in upstream):
+        return run
+    for other in upstream:
+        if other.status is not WorkflowStatus.SUCCEEDED:
+            title = c.scalar(select(tables.tasks.c.title).where(tables.tasks.c.id == other.task_id))
+            return runs.transition(c, run_id, WorkflowStatus.SKIPPED, reason=_skipped(other, title or ""), now=now)
+    return runs.transition(c, run_id, WorkflowStatus.QUEUED, reason=WAITING_FOR_PLACE, now=now)
+
+
+def hand_over(c: Connection, run_id: str, attempt: int) -> bool:
+    """Note that a run's attempt was handed over; False when it was before, or is none (any more)."""
+    run = runs.get_locked(c, run_id)
+    if run.status not in _QUEUED or run.attempt != attempt or run.dispatched >= attempt:
+        return False
+    runs.change(c, run, {"dispatched": attempt})
+    return True
+
+
+def take(
+    c: Connection, run_id: str, attempt: int, *, worker_id: str, most_recoveries: int, now: datetime
+) -> WorkflowRun | None:
+    """Begin, or take up again, a run's attempt for a worker.
+
+    Args:
+        c: The transaction.
+        run_id: The run.
+        attempt: The attempt that was handed over.
+        worker_id: Who executes it.
+        most_recoveries: How often a run is taken up again before it is given up.
+        now: The time.
+
+    Returns:
+        The run, now `preparing`; None when there is nothing to execute: it is over, was cancelled meanwhile, has
+        another attempt, or was given up just now.
+    """
+    run = runs.get_locked(c, run_id)
+    if run.status.is_terminal or run.attempt != attempt:
+        return None
+    if run.status is WorkflowStatus.CANCELLING:
+        end_cancelled(c, run_id, now=now)
+        return None
+    if run.status in _INTERRUPTED:
+        if run.recoveries >= most_recoveries:
+            give_up(c, run, now=now)
+            return None
+        run = _take_up_again(c, run, now)
+    also = {"worker_id": worker_id, "due_at": None, "dispatched": attempt}
+    return runs.transition(c, run_id, WorkflowStatus.PREPARING, now=now, also=also)
+
+
+def _take_up_again(c: Connection, run: WorkflowRun, now: datetime) -> WorkflowRun:
+    reason = Reason(
+        code="recovered",
+        text=f"Its worker ended while it was {run.status}; it is taken up again.",
+        details={"worker": run.worker_id, "recoveries": run.recoveries + 1},
+    )
+    also = {"recoveries": run.recoveries + 1}
+    return runs.transition(c, run.id, WorkflowStatus.QUEUED, reason=reason, now=now, also=also)
+
+
+def give_up(c: Connection, run: WorkflowRun, *, now: datetime) -> WorkflowRun:
+    """Write that a run was interrupted too often."""
+    reason = Reason(
+        code="recovery_given_up",
+        text=f"Given up after it was interrupted {run.recoveries + 1} times.",
+        details={"recoveries": run.recoveries, "worker": run.worker_id},
+    )
+    end_steps(c, run.id, now=now)
+    return runs.transition(c, run.id, WorkflowStatus.LOST, reason=reason, now=now)
+
+
+def hand_back(c: Connection, run_id: str, *, now: datetime) -> WorkflowRun:
+    """Write that a worker which stops gives a run up to whoever takes it next; one that is over stays as it is."""
+    run = runs.get_locked(c, run_id)
+    if run.status is WorkflowStatus.CANCELLING:
+        return end_cancelled(c, run_id, now=now)
+    if run.status not in _INTERRUPTED:
+        return run
+    reason = Reason(code="handed_back", text="Its worker was stopped; it goes on with the next one.")
+    return runs.transition(c, run_id, WorkflowStatus.QUEUED, reason=reason, now=now)
+
+
+def retry(c: Connection, run_id: str, *, reason: Reason, due_at: datetime, now: datetime) -> WorkflowRun:
+    """Plan a run's next attempt; one whose end was asked for is cancelled instead."""
+    run = runs.get_locked(c, run_id)
+    if run.status is WorkflowStatus.CANCELLING:
+        return end_cancelled(c, run_id, now=now)
+    also = {"attempt": run.attempt + 1, "due_at": due_at}
+    return runs.transition(c, run_id, WorkflowStatus.RETRYING, reason=reason, now=now, also=also)
+
+
+def wish_cancelled(c: Connection, run_id: str, *, reason: Reason, actor: str, now: datetime) -> WorkflowRun:
+    """Ask for a run's end: one that nobody executes yet ends at once, one that is over stays as it is."""
+    run = runs.get_locked(c, run_id)
+    if run.status.is_terminal or run.status is WorkflowStatus.CANCELLING:
+        return run
+    if WorkflowStatus.CANCELLED in TRANSITIONS[run.status]:
+        return runs.transition(c, run_id, WorkflowStatus.CANCELLED, reason=reason, actor=actor, now=now)
+    return runs.transition(c, run_id, WorkflowStatus.CANCELLING, reason=reason, actor=actor, now=now)
+
+
+def end_cancelled(c: Connection, run_id: str, *, now: datetime) -> WorkflowRun:
+    """Write that a run was stopped, from whatever state it is in; one that is over stays as it is."""
+    run = runs.get_locked(c, run_id)
+    if run.status.is_terminal:
+        return run
+    reason = run.reason if run.status is WorkflowStatus.CANCELLING else None
+    reason = reason or Reason(code="stopped", text="The process that executed the run ended.")
+    end_steps(c, run_id, now=now)
+    if WorkflowStatus.CANCELLED not in TRANSITIONS[run.status]:
+        runs.transition(c, run_id, WorkflowStatus.CANCELLING, reason=reason, now=now)
+    return runs.transition(c, run_id, WorkflowStatus.CANCELLED, reason=reason, now=now)
+
+
+def end_steps(c: Connection, run_id: str, *, now: datetime) -> None:
+    """Write that the steps of a run which are not over never will be: skipped if they had not begun, else cancelled."""
+    reason = Reason(code="run_ended", text="Not run, because the run ended before.")
+    for record in steps.of_run(c, run_id):
+        if not record.status.is_terminal:
+            status = StepStatus.SKIPPED if record.started_at is None else StepStatus.CANCELLED
+            steps.change(c, record.evolve(status=status, error=reason.text), reason=reason, now=now)
+
+
+def plan_steps(c: Connection, run: WorkflowRun, planned: tuple[StepRecord, ...]) -> tuple[StepRecord, ...]:
+    """Store the records of a run's steps for an attempt; one that is taken up again keeps those it had.
+
+    Returns:
+        The records as they are stored now.
+    """
+    stored = steps.of_run(c, run.id)
+    same = {record.step_id for record in stored} == {record.step_id for record in planned}
+    if not (stored and same and all(record.attempt == run.attempt for record in stored)):
+        steps.plan(c, [record.evolve(attempt=run.attempt) for record in planned])
+    return steps.of_run(c, run.id)
+
+
+def _skipped(upstream: WorkflowRun, title: str) -> Reason:
+    return Reason(
+        code="upstream_failed",
+        text=f"Not run, because task {title!r}, which it depends on, ended {upstream.status.replace('_', ' ')}.",
+        details={"run": upstream.id, "task": upstream.task_id, "status": upstream.status},
+    )

@@ -1,0 +1,245 @@
+"""The worker: hands the queue's runs over in order, executes them, and repairs what was interrupted."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from contextlib import aclosing, suppress
+from datetime import datetime, timedelta
+from importlib.metadata import version
+from typing import Final, NoReturn
+
+from task_manager.admission import DEAD_AFTER_SECONDS, RunLimits, decide, rank, run_limits
+from task_manager.config import Settings
+from task_manager.errors import NotFound, RunTaken, TaskManagerError
+from task_manager.models import WorkerRecord, WorkerState, WorkflowRun, utc_now
+from task_manager.orchestration import Attempt, Orchestrator
+from task_manager.run_executor import RunExecutor
+from task_manager.store import Store, events, queue, workers
+from task_manager.structured_log import get_logger
+from task_manager.workflow_status import WorkflowStatus
+
+log = get_logger(__name__)
+
+SIGN_OF_LIFE_SECONDS: Final = 2.0
+"""How often a worker says that it lives."""
+
+_RECONCILE_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 1.0
+_SHORTEST_LOOK_SECONDS: Final = 0.01
+_AFTER_ERROR_SECONDS: Final = 1.0
+
+
+class Worker:
+    """Executes runs until it is stopped.
+
+    Args:
+        store: Where the queue is.
+        executor: Carries a run's attempt out.
+        orchestrator: Keeps the attempts that were handed over.
+        settings: Limits.
+        worker_id: Its place, which no other living worker has.
+        clock: The time, in UTC.
+        dead_after: Seconds without a sign of life after which another worker counts as dead.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        executor: RunExecutor,
+        orchestrator: Orchestrator,
+        settings: Settings,
+        *,
+        worker_id: str,
+        clock: Callable[[], datetime] = utc_now,
+        dead_after: float = DEAD_AFTER_SECONDS,
+    ) -> None:
+        self._store = store
+        self._executor = executor
+        self._orchestrator = orchestrator
+        self._settings = settings
+        self._clock = clock
+        self._dead_after = dead_after
+        now = clock()
+        self.record = WorkerRecord(
+            id=worker_id,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            version=version("task-manager-dagger"),
+            capacity=settings.run_parallelism,
+            settings_digest=settings.execution_digest,
+            started_at=now,
+            seen_at=now,
+        )
+        self._running: dict[str, asyncio.Task[WorkflowRun]] = {}
+        self._loops: list[asyncio.Task[None]] = []
+        self._woken = asyncio.Event()
+        self._stopping = False
+        self._reconcile_at = 0.0
+        self._busy_at = now
+
+    @property
+    def idle_since(self) -> datetime | None:
+        """Since when it has had nothing to do; none while it has."""
+        return None if self._running else self._busy_at
+
+    async def start(self) -> None:
+        """Register, take up again what this place was interrupted in, and begin.
+
+        Raises:
+            StoreError: The store cannot be used.
+        """
+        sequence = await self._store.run(events.last_sequence)
+        await self._store.run(workers.put, self.record)
+        await self._orchestrator.start(self._carry_out)
+        self._loops = [
+            asyncio.create_task(self._serve(), name="worker queue"),
+            asyncio.create_task(self._follow(sequence), name="worker events"),
+            asyncio.create_task(self._live(), name="worker signs of life"),
+        ]
+
+    async def stop(self, grace: float = 0.0) -> None:
+        """Take no more runs, give those under way some time, hand the rest back, and end.
+
+        Args:
+            grace: Seconds that runs have to end in.
+        """
+        self._stopping = True
+        self._woken.set()
+        if self._running and grace > 0:
+            with suppress(TaskManagerError):
+                await self._store.run(workers.seen, self.record.id, state=WorkerState.STOPPING, now=self._clock())
+            await asyncio.wait(tuple(self._running.values()), timeout=grace)
+        await self._stop_running()
+        for task in self._loops:
+            task.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        await self._orchestrator.stop()
+        with suppress(TaskManagerError):
+            await self._store.run(workers.remove, self.record.id)
+
+    def wake(self) -> None:
+        """Look at the queue now."""
+        self._woken.set()
+
+    async def _stop_running(self) -> None:
+        running = dict(self._running)
+        for task in running.values():
+            task.cancel()
+        if running:
+            await asyncio.wait(tuple(running.values()))
+        for run_id, task in running.items():
+            if task.cancelled():
+                await self._store.run(queue.hand_back, run_id, now=self._clock())
+
+    async def _carry_out(self, attempt: Attempt) -> None:
+        if self._stopping:
+            await _never()
+        run = await self._store.run(
+            queue.take,
+            attempt.run_id,
+            attempt.number,
+            worker_id=self.record.id,
+            most_recoveries=self._settings.recoveries,
+            now=self._clock(),
+        )
+        if run is not None:
+            await self._execute(run)
+        self.wake()
+
+    async def _execute(self, run: WorkflowRun) -> None:
+        task = asyncio.create_task(self._executor.execute(run.id), name=f"run {run.id}")
+        self._running[run.id] = task
+        try:
+            await asyncio.wait([task])
+        finally:
+            task.cancel()
+            self._running.pop(run.id, None)
+            self._busy_at = self._clock()
+        if task.cancelled():
+            # Handed back: the attempt stays with the orchestrator, for whoever carries it out next.
+            await _never()
+        error = task.exception()
+        if isinstance(error, RunTaken | NotFound):
+            log.warning("run_left", run_id=run.id, reason=str(error))
+        elif error is not None:
+            raise error
+
+    async def _serve(self) -> None:
+        while not self._stopping:
+            self._woken.clear()
+            try:
+                await self._look()
+            except TaskManagerError as error:
+                log.warning("queue_not_served", error=str(error))
+                await asyncio.sleep(_AFTER_ERROR_SECONDS)
+            await asyncio.sleep(_SHORTEST_LOOK_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await self._woken.wait()
+
+    async def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        if loop.time() >= self._reconcile_at:
+            self._reconcile_at = loop.time() + _RECONCILE_SECONDS
+            await self._take_over()
+            await self._reconcile()
+        for run_id in await self._store.run(queue.released):
+            await self._store.run(queue.release, run_id, now=self._clock())
+        waiting = await self._store.run(queue.load)
+        if waiting.candidates:
+            decision = decide(waiting, await self._limits(), self._clock())
+            for run in decision.admitted:
+                await self._hand_over(run)
+
+    async def _limits(self) -> RunLimits:
+        living = await self._store.run(workers.all_)
+        return run_limits(self._settings, living, self._clock(), self._dead_after)
+
+    async def _hand_over(self, run: WorkflowRun) -> None:
+        if not self._stopping and await self._store.run(queue.hand_over, run.id, run.attempt):
+            await self._orchestrator.hand_over(Attempt(run.id, run.attempt), rank=rank(run.priority))
+
+    async def _take_over(self) -> None:
+        """Take over from workers that died; their runs are taken up again by whoever is free."""
+        unseen_since = self._clock() - timedelta(seconds=self._dead_after)
+        for worker in await self._store.run(workers.all_):
+            if worker.id != self.record.id and worker.seen_at < unseen_since:
+                adopted = await self._orchestrator.adopt(worker.id)
+                if await self._store.run(workers.remove, worker.id, unseen_since=unseen_since):
+                    log.warning("worker_died", worker=worker.id, pid=worker.pid, adopted=adopted)
+
+    async def _reconcile(self) -> None:
+        """Hand over again what was noted as handed over and nobody has: its worker ended in between."""
+        others = {worker.id for worker in await self._store.run(workers.all_)} - {self.record.id}
+        under_way = await self._store.run(queue.handed_over)
+        mine = {Attempt(run.id, run.attempt): run for run in under_way if run.worker_id not in others}
+        for attempt in await self._orchestrator.unknown(mine):
+            await self._orchestrator.hand_over(attempt, rank=rank(mine[attempt].priority))
+
+    async def _follow(self, sequence: int) -> None:
+        """Look at the queue when something happened, and end runs whose end was asked for."""
+        async with aclosing(self._store.feed.pages(after=sequence)) as pages:
+            async for page in pages:
+                for event in page:
+                    if event.status is WorkflowStatus.CANCELLING:
+                        self._executor.end(event.run_id)
+                self._woken.set()
+
+    async def _live(self) -> None:
+        while True:
+            await asyncio.sleep(SIGN_OF_LIFE_SECONDS)
+            state = WorkerState.STOPPING if self._stopping else WorkerState.RUNNING
+            try:
+                known = await self._store.run(workers.seen, self.record.id, state=state, now=self._clock())
+                if not known:
+                    await self._store.run(workers.put, self.record.evolve(seen_at=self._clock(), state=state))
+            except TaskManagerError as error:
+                log.warning("no_sign_of_life", error=str(error))
+
+
+async def _never() -> NoReturn:
+    await asyncio.Future[None]()
+    raise AssertionError("nobody resolves it")

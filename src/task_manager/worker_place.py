@@ -1,0 +1,77 @@
+"""Places for workers in a data folder: each is held by one process at a time, by a lock on a file."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from task_manager.config import Settings
+from task_manager.errors import StoreUnwritable
+
+_MOST_PLACES: Final = 64
+_FOLDER: Final = "workers"
+
+
+@dataclass
+class WorkerPlace:
+    """A place that this process holds, until it is released or the process ends, however it ends.
+
+    Attributes:
+        id: Names the place wherever workers are listed; the same whenever it is held again.
+    """
+
+    id: str
+    descriptor: int
+
+    @classmethod
+    def claim(cls, settings: Settings) -> Self | None:
+        """The first free place; None when all are held.
+
+        With SQLite a data folder has one. On PostgreSQL each host has several.
+
+        Raises:
+            StoreUnwritable: The data folder cannot be written.
+        """
+        folder = settings.data_dir / _FOLDER
+        shared = settings.database_url is not None
+        for number in range(1, _MOST_PLACES + 1 if shared else 2):
+            descriptor = _lock(folder / f"{number}.lock")
+            if descriptor is not None:
+                return cls(f"{socket.gethostname()}-{number}" if shared else "worker", descriptor)
+        return None
+
+    def release(self) -> None:
+        """Let others have it."""
+        os.close(self.descriptor)
+
+
+def is_held(data_dir: Path) -> bool:
+    """Whether a process holds a data folder's first place."""
+    file = data_dir / _FOLDER / "1.lock"
+    if not file.exists():
+        return False
+    descriptor = _lock(file)
+    if descriptor is None:
+        return True
+    os.close(descriptor)
+    return False
+
+
+def _lock(file: Path) -> int | None:
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreUnwritable(
+            f"{file} cannot be written: {error.strerror}.", remedy="Make it yours to write, or choose another folder."
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
