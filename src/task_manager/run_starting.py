@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from task_manager.errors import Conflict
 from task_manager.models import Task, Workflow, WorkflowRun, new_id
 from task_manager.pipeline import HostSource
 from task_manager.snapshots import Snapshots
@@ -98,7 +99,14 @@ class RunStarter:
             created_at=now,
             updated_at=now,
         )
-        return await self._store.run(_start, run, tuple(after), call, now)
+        try:
+            return await self._store.run(_start, run, tuple(after), call, now)
+        except Conflict:
+            # Another process may have made the run of this key at the same time.
+            known = await self.known(call) if call else None
+            if known is None:
+                raise
+            return known
 
     async def start_again(
         self,

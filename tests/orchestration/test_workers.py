@@ -1,0 +1,194 @@
+"""Worker processes carry every run to one end, whoever is killed on the way.
+
+RUN_CHAOS_ROUNDS says how many rounds of killing (`make chaos`: 100), CHAOS_SEED repeats the choices of an earlier run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+
+from task_manager.errors import Conflict
+from task_manager.models import WorkflowRun
+from task_manager.pipeline import HOST_TOOLCHAIN
+from task_manager.workflow_status import WorkflowStatus
+from tests.environment.postgresql import PostgresqlServer
+from tests.environment.processes import processes_with, until
+from tests.orchestration.service import Service, check_log, kill, service
+
+ROUNDS = int(os.environ.get("RUN_CHAOS_ROUNDS", "1"))
+RUNS = int(os.environ.get("RUN_CHAOS_RUNS", "6"))
+SEED = int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randrange(1 << 32))
+_ROUND_SECONDS = 120
+_KILLS = 2
+
+
+def step(script: str, name: str = "only", **more: object) -> dict[str, object]:
+    return {"id": name, "image": HOST_TOOLCHAIN, "command": ["sh", "-c", script], **more}
+
+
+async def running(shop: Service, run_id: str) -> None:
+    """Waits until a run's step runs."""
+    async for event in shop.store.feed.subscribe(run_id=run_id):
+        if event.step_status is not None:
+            return
+
+
+@pytest.mark.timeout(_ROUND_SECONDS * (ROUNDS + 1))
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_every_run_ends_once_whatever_is_killed(
+    tmp_path: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
+    chance = random.Random(SEED)  # noqa: S311 - to be repeatable
+    settings: dict[str, object] = {}
+    if kind == "postgresql":
+        server: PostgresqlServer = request.getfixturevalue("postgresql")
+        settings["database_url"] = server.url(server.new_database())
+    async with service(tmp_path, run_parallelism=4, **settings) as shop:
+        for number in range(ROUNDS):
+            print(f"CHAOS_SEED={SEED}: round {number}")  # noqa: T201 - what repeats a failure
+            started = [await start(shop, f"{number}-{index}") for index in range(RUNS)]
+            waiting = asyncio.gather(*(shop.integration.wait_for_run(run.id) for run in started))
+            for _ in range(_KILLS):
+                await running(shop, chance.choice(started).id)
+                await asyncio.sleep(chance.uniform(0, 1))
+                await (shop.kill_worker() if chance.random() < 0.6 else shop.kill_engine())
+            ended = await waiting
+            assert {run.status for run in ended} == {WorkflowStatus.SUCCEEDED}, [run.reason for run in ended]
+            for run in ended:
+                check_log(await shop.log(run.id))
+
+
+async def start(shop: Service, title: str) -> WorkflowRun:
+    out = {"name": "o", "path": "o.txt"}
+    task = await shop.task(
+        title,
+        step(f"echo {uuid.uuid4().hex} > o.txt; sleep 0.2", "first", outputs=[out]),
+        step("cat i.txt", "second", sources=[{"type": "step", "step": "first", "output": "o", "target": "i.txt"}]),
+    )
+    return await shop.integration.execute_task_workflow(task)
+
+
+async def test_a_killed_worker_s_step_is_not_run_again_once_recorded(tmp_path: Path) -> None:
+    """The second step tells what the first one made: after the crash it is still the same."""
+    async with service(tmp_path) as shop:
+        marker = f"m{uuid.uuid4().hex}"
+        out = {"name": "o", "path": "o.txt"}
+        source = {"type": "step", "step": "first", "output": "o", "target": "i.txt"}
+        task = await shop.task(
+            "Twice",
+            step("cat /proc/sys/kernel/random/uuid > o.txt; cat o.txt", "first", outputs=[out]),
+            step(
+                f"cat i.txt; test -e /marks/{marker} || {{ touch /marks/{marker}; sleep 86511; }}",
+                "second",
+                sources=[source],
+                caches=[{"name": marker, "target": "/marks"}],
+            ),
+        )
+        run = await shop.integration.execute_task_workflow(task)
+        await until(lambda: bool(processes_with("86511")))
+        before = (await shop.integration.get_run(run.id)).steps[0]
+        await shop.kill_worker()
+        ended = await shop.integration.wait_for_run(run.id)
+        state = await shop.integration.get_run(run.id)
+        assert (ended.status, ended.recoveries) == (WorkflowStatus.SUCCEEDED, 1)
+        assert state.steps[0] == before
+        assert state.steps[1].stdout_tail == before.stdout_tail
+        check_log(await shop.log(run.id))
+
+
+async def test_a_run_outlives_the_client_that_started_it(tmp_path: Path) -> None:
+    async with service(tmp_path) as shop:
+        await shop.task("Slow", step("sleep 1; echo well"))
+        client = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "task_manager",
+            "run",
+            "start",
+            "Slow",
+            "--data-dir",
+            str(tmp_path),
+            env={**os.environ, "TASK_MANAGER_ENGINE": "embedded", "TASK_MANAGER_WORKER": "process"},
+            stdout=subprocess.DEVNULL,
+        )
+        async for event in shop.store.feed.subscribe():
+            if event.step_status is not None:
+                break
+        client.send_signal(signal.SIGKILL)
+        await client.wait()
+        ended = await shop.integration.wait_for_run(event.run_id)
+        assert ended.status is WorkflowStatus.SUCCEEDED
+        assert (await shop.integration.get_run(ended.id)).steps[0].stdout_tail.strip() == "well"
+
+
+async def test_cancelling_leaves_no_process_and_takes_less_than_two_seconds(tmp_path: Path) -> None:
+    async with service(tmp_path) as shop:
+        task = await shop.task("Endless", step("sleep 86512"))
+        run = await shop.integration.execute_task_workflow(task)
+        await until(lambda: bool(processes_with("86512")))
+        begun = asyncio.get_running_loop().time()
+        ended = await shop.integration.cancel_run(run.id)
+        taken = asyncio.get_running_loop().time() - begun
+        assert ended.status is WorkflowStatus.CANCELLED
+        assert not processes_with("86512")
+        slack = 5
+        assert taken < 2 * slack
+        assert (await shop.integration.cancel_run(run.id)) == ended
+
+
+async def test_two_workers_on_postgresql_share_runs_and_one_goes_on_for_a_killed_one(
+    tmp_path: Path, postgresql: PostgresqlServer
+) -> None:
+    url = postgresql.url(postgresql.new_database())
+    async with service(tmp_path, database_url=url, run_parallelism=2) as shop:
+        started = [await start(shop, f"run {index}") for index in range(RUNS)]
+        second = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "task_manager",
+            "worker",
+            "run",
+            "--data-dir",
+            str(tmp_path),
+            env={
+                **os.environ,
+                "TASK_MANAGER_DATABASE_URL": url,
+                "TASK_MANAGER_ENGINE": "embedded",
+                "TASK_MANAGER_RUN_PARALLELISM": "2",
+            },
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            await until(lambda: len(held_places(tmp_path)) == 2)
+            await running(shop, started[-1].id)
+            await shop.kill_worker()
+            for run in started:
+                ended = await shop.integration.wait_for_run(run.id)
+                assert ended.status is WorkflowStatus.SUCCEEDED, ended.reason
+                check_log(await shop.log(run.id))
+        finally:
+            kill(second.pid)
+            await second.wait()
+
+
+def held_places(data_dir: Path) -> list[Path]:
+    return list((data_dir / "workers").glob("*.lock"))
+
+
+async def test_a_key_returns_the_same_run_and_refuses_other_arguments(tmp_path: Path) -> None:
+    async with service(tmp_path) as shop:
+        task = await shop.task("Once", step("true"))
+        first = await shop.integration.execute_task_workflow(task, idempotency_key="k")
+        again = await shop.integration.execute_task_workflow(task, idempotency_key="k")
+        assert again.id == first.id
+        with pytest.raises(Conflict, match="other arguments"):
+            await shop.integration.execute_task_workflow(task, skip_cache=True, idempotency_key="k")

@@ -1,0 +1,54 @@
+"""When a run that failed is tried again."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from task_manager.errors import EngineLost, RegistryUnreachable, StepFailed, StepTimedOut
+from task_manager.retry_policy import RUN_TIMED_OUT, FailureClass, RetryPolicy, RetryStrategy, failure_class
+
+LOST = EngineLost.code
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        (LOST, FailureClass.INFRASTRUCTURE),
+        (RegistryUnreachable.code, FailureClass.INFRASTRUCTURE),
+        (StepTimedOut.code, FailureClass.TIME_OUT),
+        (RUN_TIMED_OUT, FailureClass.TIME_OUT),
+        (StepFailed.code, None),
+        ("unheard_of", None),
+    ],
+)
+def test_only_failures_that_another_attempt_may_mend_have_a_class(code: str, found: FailureClass | None) -> None:
+    assert failure_class(code) is found
+
+
+@pytest.mark.parametrize(
+    ("strategy", "delays"),
+    [
+        (RetryStrategy.NONE, [None, None, None, None]),
+        (RetryStrategy.IMMEDIATE, [0.0, 0.0, 0.0, None]),
+        (RetryStrategy.FIXED, [2.0, 2.0, 2.0, None]),
+        (RetryStrategy.EXPONENTIAL, [2.0, 4.0, 5.0, None]),
+    ],
+)
+def test_each_strategy_has_its_delays(strategy: RetryStrategy, delays: list[float | None]) -> None:
+    policy = RetryPolicy(strategy=strategy, attempts=4, delay=2, maximum=5)
+    assert [policy.delay_after(attempt, LOST, jitter=0) for attempt in range(1, 5)] == delays
+
+
+def test_a_failure_of_another_class_is_not_tried_again() -> None:
+    policy = RetryPolicy(on=(FailureClass.TIME_OUT,))
+    assert policy.delay_after(1, LOST, jitter=0) is None
+    assert policy.delay_after(1, StepTimedOut.code, jitter=0) is not None
+
+
+@given(st.integers(1, 19), st.floats(0, 1), st.floats(0, 1000), st.floats(0, 1000))
+def test_jitter_only_shortens_and_by_half_at_most(attempt: int, jitter: float, delay: float, maximum: float) -> None:
+    policy = RetryPolicy(attempts=20, delay=delay, maximum=maximum)
+    whole, jittered = (policy.delay_after(attempt, LOST, jitter=amount) for amount in (0.0, jitter))
+    assert whole is not None
+    assert jittered is not None
+    assert whole / 2 <= jittered <= whole <= maximum
