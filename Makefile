@@ -8,7 +8,7 @@ help:
 	@echo "make demo    set up and run the demo project in containers"
 	@echo "make test    set up everything, run all checks and all tests"
 	@echo "             (PYTEST_ARGS=\"-k name\" chooses; make test-quick leaves the integration tests out)"
-	@echo "make chaos   kill the embedded engine at random moments, 100 times (ROUNDS=20 SEED=1 chooses)"
+	@echo "make chaos   kill engine and workers at random moments, 100 times (ROUNDS=20 SEED=1 chooses)"
 	@echo "make check   ruff, mypy, import-linter, documentation"
 	@echo "make bench   measure, and print each figure beside its goal (BENCH_ARGS=\"--quick\" is faster)"
 	@echo "make lock    resolve the dependencies of pyproject.toml anew"
@@ -64,6 +64,8 @@ SEED ?=
 .PHONY: chaos
 chaos: packages
 	CHAOS_ROUNDS=$(ROUNDS) CHAOS_SEED=$(SEED) $(BIN)/pytest tests/embedded_engine/test_chaos.py $(PYTEST_ARGS)
+	RUN_CHAOS_ROUNDS=$(ROUNDS) RUN_CHAOS_RUNS=50 CHAOS_SEED=$(SEED) $(BIN)/pytest --numprocesses 0 \
+	  tests/orchestration/test_workers.py -k whatever_is_killed $(PYTEST_ARGS)
 
 .PHONY: packages
 packages: $(VENV)/.dev

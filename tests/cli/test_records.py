@@ -40,7 +40,7 @@ def test_nothing_is_created_from_a_file_with_a_mistake(cli: Cli, tmp_path: Path)
     )
     answer = cli("project", "create", "--from", tmp_path / "project.yaml", code=2)
     assert "project.yaml:3: tasks[0].template: there is no template 'python-test'" in answer.stderr
-    assert "did you mean python-tests?" in answer.stderr
+    assert "did you mean python-tests" in answer.stderr
     assert "project.yaml:4: tasks[1].depends_on[0]: there is no task 'c'" in answer.stderr
     assert cli("project", "list", "--json").data["items"] == []
 

@@ -27,7 +27,7 @@ from tests.orchestration.service import Service, check_log, kill, service
 ROUNDS = int(os.environ.get("RUN_CHAOS_ROUNDS", "1"))
 RUNS = int(os.environ.get("RUN_CHAOS_RUNS", "6"))
 SEED = int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randrange(1 << 32))
-_ROUND_SECONDS = 120
+_ROUND_SECONDS = 120 + 5 * RUNS
 _KILLS = 2
 
 
