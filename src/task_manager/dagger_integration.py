@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self
 
 from pydantic import JsonValue
 
 from task_manager import graph
 from task_manager.communication import ContainerRecord, ContainerSpec, DaggerCommunicationManager, run_containers
 from task_manager.config import Settings, load_settings
-from task_manager.errors import DependenciesNotMet, DependencyCycle, InvalidInput, NotFound
+from task_manager.errors import DependenciesNotMet, DependencyCycle, InvalidInput
 from task_manager.execution import Execution, ExecutionByWorker, ExecutionHere
-from task_manager.models import Artifact, Project, StepRecord, Task, Workflow, WorkflowRun, WorkflowType, utc_now
+from task_manager.models import Artifact, StepRecord, Task, Workflow, WorkflowRun, WorkflowType, utc_now
 from task_manager.pipeline_converter import PipelineConverter
-from task_manager.queue_explanation import Wait, explain_wait
+from task_manager.run_control import Opened, RunControl
 from task_manager.run_starting import Call, RunStarter
-from task_manager.store import Store, artifacts, phases, projects, queue, results, runs, steps, tasks, workflows
+from task_manager.store import Store, artifacts, phases, projects, results, runs, steps, tasks, workflows
 from task_manager.workflow_cache import PipelineCache
 from task_manager.workflow_creation import WorkflowMaker, chosen
-from task_manager.workflow_status import Reason, TaskStatus
+from task_manager.workflow_status import TaskStatus
 from task_manager.workflow_templates import WorkflowTemplateRegistry
-
-T = TypeVar("T")
-
-_CANCEL_SECONDS = 10.0
-_ENSURE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -54,17 +48,7 @@ class WorkflowState:
     latest: RunState | None
 
 
-@dataclass(frozen=True)
-class _Opened:
-    """What exists between `initialize` and `shutdown`."""
-
-    store: Store
-    execution: Execution
-    maker: WorkflowMaker
-    starter: RunStarter
-
-
-class TaskWorkflowIntegration:
+class TaskWorkflowIntegration(RunControl):
     """Makes workflows from tasks and has them executed.
 
     An async context manager. Runs outlive it: a worker process executes them, started when there is none. With a
@@ -98,12 +82,12 @@ class TaskWorkflowIntegration:
     ) -> None:
         self._execute_here = communication is not None if execute_here is None else execute_here
         arguments = {"dagger_config_path": dagger_config_path, "templates_dir": templates_dir}
-        self.settings = settings or load_settings({name: value for name, value in arguments.items() if value})[0]
+        super().__init__(
+            settings or load_settings({name: value for name, value in arguments.items() if value})[0], clock
+        )
         self.communication = communication or DaggerCommunicationManager(self.settings)
         self.templates = WorkflowTemplateRegistry(self.settings.templates_dir)
         self._given_store = store
-        self._clock = clock
-        self._opened: _Opened | None = None
 
     async def initialize(self) -> None:
         """Open the store; worker and engine start with the first run. A second call does nothing.
@@ -123,7 +107,7 @@ class TaskWorkflowIntegration:
                 else ExecutionByWorker(store, settings)
             )
             maker = WorkflowMaker(store, PipelineConverter(self.templates, cache=PipelineCache()), self._clock)
-            self._opened = _Opened(store, execution, maker, RunStarter(store, self._clock))
+            self._opened = Opened(store, execution, maker, RunStarter(store, self._clock))
 
     async def shutdown(self) -> None:
         """Close what was opened; runs of this process are handed back. A second call does nothing."""
@@ -254,21 +238,6 @@ class TaskWorkflowIntegration:
         await self._open.execution.ensure()
         return run
 
-    async def wait_for_run(self, run_id: str, timeout: float | None = None) -> WorkflowRun:
-        """Wait for a run's end.
-
-        Args:
-            run_id: The run, whichever process executes it.
-            timeout: Seconds after which the run is returned as it is then; none: no limit.
-
-        Raises:
-            NotFound: There is no such run.
-        """
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                await self.while_executing(self._ended(run_id))
-        return await self._open.store.run(runs.get, run_id)
-
     async def get_workflow_status(self, task_id: str) -> WorkflowState:
         """A task's current workflow and latest run.
 
@@ -359,21 +328,6 @@ class TaskWorkflowIntegration:
         await self._open.execution.ensure()
         return tuple(started.values())
 
-    async def cancel_run(self, run_id: str, *, actor: str = "local") -> WorkflowRun:
-        """Stop a run and wait until its containers are gone; one that is over is returned as it is.
-
-        A run of another process is stopped by that process; after ten seconds it is returned as it is then.
-
-        Raises:
-            NotFound: There is no such run.
-        """
-        reason = Reason(code="cancelled", text=f"Cancelled by {actor}.")
-        run = await self._wish_cancelled(run_id, reason, actor)
-        if run.status.is_terminal:
-            return run
-        await self._open.execution.ensure()
-        return await self.wait_for_run(run_id, _CANCEL_SECONDS)
-
     async def create_container(self, spec: ContainerSpec) -> ContainerRecord:
         """Write down a container to hold; see `DaggerCommunicationManager.create_container`."""
         return await self.communication.create_container(spec)
@@ -416,131 +370,6 @@ class TaskWorkflowIntegration:
             for record in found.values()
             if run_id in (None, record.run_id) and (capability is None or capability in record.capabilities)
         )
-
-    async def cancel_project(self, project_id: str, *, actor: str = "local") -> tuple[WorkflowRun, ...]:
-        """Stop all runs of a project, those that wait for others first; return them as they ended.
-
-        Raises:
-            NotFound: There is no such project.
-        """
-        project = await self._open.store.run(projects.find, project_id)
-        active = await self._open.store.run(runs.active, project_id=project.id)
-        reason = Reason(code="cancelled", text=f"Cancelled with its project by {actor}.")
-        for run in reversed(active):
-            await self._wish_cancelled(run.id, reason, actor)
-        await self._open.execution.ensure()
-        return tuple([await self.wait_for_run(run.id, _CANCEL_SECONDS) for run in active])
-
-    async def pause_project(self, project_id: str) -> Project:
-        """Start no more runs of a project until it is resumed; those under way go on. Again does nothing.
-
-        Raises:
-            NotFound: There is no such project.
-        """
-        return await self._open.store.run(projects.pause, project_id, now=self._clock())
-
-    async def resume_project(self, project_id: str) -> Project:
-        """Let a project's runs start again; one that is not paused stays as it is.
-
-        Raises:
-            NotFound: There is no such project.
-        """
-        project = await self._open.store.run(projects.resume, project_id, now=self._clock())
-        await self._open.execution.ensure()
-        return project
-
-    async def rerun(self, run_id: str, *, from_step: str | None = None, actor: str = "local") -> WorkflowRun:
-        """Start a run again with the same workflow, inputs and sources.
-
-        Args:
-            run_id: The run, which must be over.
-            from_step: The step from which on everything is run again; those before it are answered from the engine's
-                layers. None: what the engine has is used throughout, except for steps that failed.
-            actor: Who asks, for the event log.
-
-        Returns:
-            The new run.
-
-        Raises:
-            NotFound: There is no such run, or its workflow has no such step.
-            InvalidInput: The run is not over.
-        """
-        run = await self._open.store.run(runs.get, run_id)
-        if not run.status.is_terminal:
-            raise InvalidInput(
-                f"Run {run.id} is {run.status}; only one that is over can be run again.",
-                remedy=f"Wait for its end, or cancel it: task-manager run cancel {run.id}.",
-            )
-        workflow = await self._open.store.run(workflows.get, run.workflow_id)
-        if from_step is not None:
-            names = [step.id for step in workflow.pipeline.steps] if workflow.pipeline else []
-            if from_step not in names:
-                raise NotFound("step", from_step, known=names)
-        task = await self._open.store.run(tasks.get, run.task_id)
-        warning = await self._open.execution.prepare()
-        again = await self._open.starter.start_again(
-            run, task, workflow, from_step=from_step, actor=actor, warning=warning
-        )
-        await self._open.execution.ensure()
-        return again
-
-    async def why_waiting(self, run_id: str) -> Wait:
-        """What a run waits for.
-
-        Raises:
-            NotFound: There is no such run.
-        """
-        return await explain_wait(self._open.store, self.settings, run_id, now=self._clock())
-
-    async def while_executing(self, waiting: Coroutine[Any, Any, T]) -> T:
-        """Wait for something that runs bring about, and start a worker when the one that there was has died.
-
-        Raises:
-            WorkerError: No worker can be started.
-        """
-        waited = asyncio.ensure_future(waiting)
-        guard = asyncio.create_task(self._keep_executing())
-        try:
-            await asyncio.wait([waited, guard], return_when=asyncio.FIRST_COMPLETED)
-            if not waited.done():
-                await guard
-            return await waited
-        finally:
-            for task in (waited, guard):
-                task.cancel()
-            await asyncio.wait([waited, guard])
-
-    async def _wish_cancelled(self, run_id: str, reason: Reason, actor: str) -> WorkflowRun:
-        return await self._open.store.run(queue.wish_cancelled, run_id, reason=reason, actor=actor, now=self._clock())
-
-    async def _ended(self, run_id: str) -> None:
-        async with contextlib.aclosing(self._open.store.feed.pages(run_id=run_id)) as pages:
-            async for page in pages:
-                if any(event.status is not None and event.status.is_terminal for event in page):
-                    return
-
-    async def _keep_executing(self) -> None:
-        """Start a worker when the one that there was has died."""
-        while True:
-            await asyncio.sleep(_ENSURE_SECONDS)
-            await self._open.execution.ensure()
-
-    @property
-    def store(self) -> Store:
-        """The open store, for other use cases on the same data.
-
-        Raises:
-            InvalidInput: The integration is not open.
-        """
-        return self._open.store
-
-    @property
-    def _open(self) -> _Opened:
-        if self._opened is None:
-            raise InvalidInput(
-                "The integration is not open.", remedy="Use it as `async with`, or call initialize() first."
-            )
-        return self._opened
 
     async def _task(self, task_id: str) -> Task:
         return await self._open.store.run(tasks.find, task_id)

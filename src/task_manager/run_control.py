@@ -1,0 +1,204 @@
+"""What may be done to runs that were started: wait, cancel, pause, repeat, ask why."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from task_manager.config import Settings
+from task_manager.errors import InvalidInput, NotFound
+from task_manager.execution import Execution
+from task_manager.models import Project, WorkflowRun
+from task_manager.queue_explanation import Wait, explain_wait
+from task_manager.run_starting import RunStarter
+from task_manager.store import Store, projects, queue, runs, tasks, workflows
+from task_manager.workflow_creation import WorkflowMaker
+from task_manager.workflow_status import Reason
+
+T = TypeVar("T")
+
+_CANCEL_SECONDS = 10.0
+_ENSURE_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What exists between `initialize` and `shutdown`."""
+
+    store: Store
+    execution: Execution
+    maker: WorkflowMaker
+    starter: RunStarter
+
+
+class RunControl:
+    """The part of `TaskWorkflowIntegration` that deals with runs which were started.
+
+    Args:
+        settings: All settings.
+        clock: The time, in UTC.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], datetime]) -> None:
+        self.settings = settings
+        self._clock = clock
+        self._opened: Opened | None = None
+
+    @property
+    def store(self) -> Store:
+        """The open store, for other use cases on the same data.
+
+        Raises:
+            InvalidInput: The integration is not open.
+        """
+        return self._open.store
+
+    @property
+    def _open(self) -> Opened:
+        if self._opened is None:
+            raise InvalidInput(
+                "The integration is not open.", remedy="Use it as `async with`, or call initialize() first."
+            )
+        return self._opened
+
+    async def wait_for_run(self, run_id: str, timeout: float | None = None) -> WorkflowRun:
+        """Wait for a run's end.
+
+        Args:
+            run_id: The run, whichever process executes it.
+            timeout: Seconds after which the run is returned as it is then; none: no limit.
+
+        Raises:
+            NotFound: There is no such run.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self.while_executing(self._ended(run_id))
+        return await self._open.store.run(runs.get, run_id)
+
+    async def cancel_run(self, run_id: str, *, actor: str = "local") -> WorkflowRun:
+        """Stop a run and wait until its containers are gone; one that is over is returned as it is.
+
+        A run of another process is stopped by that process; after ten seconds it is returned as it is then.
+
+        Raises:
+            NotFound: There is no such run.
+        """
+        reason = Reason(code="cancelled", text=f"Cancelled by {actor}.")
+        run = await self._wish_cancelled(run_id, reason, actor)
+        if run.status.is_terminal:
+            return run
+        await self._open.execution.ensure()
+        return await self.wait_for_run(run_id, _CANCEL_SECONDS)
+
+    async def cancel_project(self, project_id: str, *, actor: str = "local") -> tuple[WorkflowRun, ...]:
+        """Stop all runs of a project, those that wait for others first; return them as they ended.
+
+        Raises:
+            NotFound: There is no such project.
+        """
+        project = await self._open.store.run(projects.find, project_id)
+        active = await self._open.store.run(runs.active, project_id=project.id)
+        reason = Reason(code="cancelled", text=f"Cancelled with its project by {actor}.")
+        for run in reversed(active):
+            await self._wish_cancelled(run.id, reason, actor)
+        await self._open.execution.ensure()
+        return tuple([await self.wait_for_run(run.id, _CANCEL_SECONDS) for run in active])
+
+    async def pause_project(self, project_id: str) -> Project:
+        """Start no more runs of a project until it is resumed; those under way go on. Again does nothing.
+
+        Raises:
+            NotFound: There is no such project.
+        """
+        return await self._open.store.run(projects.pause, project_id, now=self._clock())
+
+    async def resume_project(self, project_id: str) -> Project:
+        """Let a project's runs start again; one that is not paused stays as it is.
+
+        Raises:
+            NotFound: There is no such project.
+        """
+        project = await self._open.store.run(projects.resume, project_id, now=self._clock())
+        await self._open.execution.ensure()
+        return project
+
+    async def rerun(self, run_id: str, *, from_step: str | None = None, actor: str = "local") -> WorkflowRun:
+        """Start a run again with the same workflow, inputs and sources.
+
+        Args:
+            run_id: The run, which must be over.
+            from_step: The step from which on everything is run again; those before it are answered from the engine's
+                layers. None: what the engine has is used throughout, except for steps that failed.
+            actor: Who asks, for the event log.
+
+        Returns:
+            The new run.
+
+        Raises:
+            NotFound: There is no such run, or its workflow has no such step.
+            InvalidInput: The run is not over.
+        """
+        run = await self._open.store.run(runs.get, run_id)
+        if not run.status.is_terminal:
+            raise InvalidInput(
+                f"Run {run.id} is {run.status}; only one that is over can be run again.",
+                remedy=f"Wait for its end, or cancel it: task-manager run cancel {run.id}.",
+            )
+        workflow = await self._open.store.run(workflows.get, run.workflow_id)
+        if from_step is not None:
+            names = [step.id for step in workflow.pipeline.steps] if workflow.pipeline else []
+            if from_step not in names:
+                raise NotFound("step", from_step, known=names)
+        task = await self._open.store.run(tasks.get, run.task_id)
+        warning = await self._open.execution.prepare()
+        again = await self._open.starter.start_again(
+            run, task, workflow, from_step=from_step, actor=actor, warning=warning
+        )
+        await self._open.execution.ensure()
+        return again
+
+    async def why_waiting(self, run_id: str) -> Wait:
+        """What a run waits for.
+
+        Raises:
+            NotFound: There is no such run.
+        """
+        return await explain_wait(self._open.store, self.settings, run_id, now=self._clock())
+
+    async def while_executing(self, waiting: Coroutine[Any, Any, T]) -> T:
+        """Wait for something that runs bring about, and start a worker when the one that there was has died.
+
+        Raises:
+            WorkerError: No worker can be started.
+        """
+        waited = asyncio.ensure_future(waiting)
+        guard = asyncio.create_task(self._keep_executing())
+        try:
+            await asyncio.wait([waited, guard], return_when=asyncio.FIRST_COMPLETED)
+            if not waited.done():
+                await guard
+            return await waited
+        finally:
+            for task in (waited, guard):
+                task.cancel()
+            await asyncio.wait([waited, guard])
+
+    async def _wish_cancelled(self, run_id: str, reason: Reason, actor: str) -> WorkflowRun:
+        return await self._open.store.run(queue.wish_cancelled, run_id, reason=reason, actor=actor, now=self._clock())
+
+    async def _ended(self, run_id: str) -> None:
+        async with contextlib.aclosing(self._open.store.feed.pages(run_id=run_id)) as pages:
+            async for page in pages:
+                if any(event.status is not None and event.status.is_terminal for event in page):
+                    return
+
+    async def _keep_executing(self) -> None:
+        """Start a worker when the one that there was has died."""
+        while True:
+            await asyncio.sleep(_ENSURE_SECONDS)
+            await self._open.execution.ensure()
