@@ -53,11 +53,13 @@ class Surroundings:
         network: The session's network; -1 where the spec does not ask for it.
         uplink: The way out, a network namespace to move to; None where process 1 is in its final one.
         call_filter: The filter of system calls that the command runs under; empty for none.
+        bounds_processes: Whether the kernel bounds the processes of a namespace.
     """
 
     network: int
     uplink: Uplink | None
     call_filter: bytes
+    bounds_processes: bool
 
 
 def run(spec: SandboxSpec, standard: tuple[int, int, int], report: int, surroundings: Surroundings) -> NoReturn:
@@ -102,7 +104,7 @@ def _run(spec: SandboxSpec, standard: tuple[int, int, int], report: int, surroun
     os.setsid()
     os.umask(0o022)
     socket.sethostname(spec.hostname)
-    limits = _limit_processes(spec)
+    limits = _limit_processes(spec, surroundings)
     _enter_network(spec, surroundings.network, surroundings.uplink)
     root = build_root(spec)
     identity = resolve_identity(root.descriptor, spec.user)
@@ -126,13 +128,15 @@ def _run(spec: SandboxSpec, standard: tuple[int, int, int], report: int, surroun
     return _attend(child, streams)
 
 
-def _limit_processes(spec: SandboxSpec) -> Mapping[int, int]:
+def _limit_processes(spec: SandboxSpec, surroundings: Surroundings) -> Mapping[int, int]:
     """Bound the processes of this process namespace; where that is not possible, return the limit of the user's own."""
     processes = spec.limits.get("processes")
     if processes is None:
         return {}
-    if kernel.bounds_process_namespaces():
-        Path("/proc/sys/kernel/pid_max").write_text(str(processes + _RESERVED_PROCESSES + 1), encoding="ascii")
+    if surroundings.bounds_processes:
+        setting = os.open("/proc/sys/kernel/pid_max", os.O_WRONLY | os.O_CLOEXEC)
+        os.write(setting, b"%d" % (processes + _RESERVED_PROCESSES + 1))
+        os.close(setting)
         return {}
     return {resource.RLIMIT_NPROC: processes}
 

@@ -49,6 +49,7 @@ class _Launcher:
     def __init__(self, connection: socket.socket, uplinks: Uplinks, call_filter: bytes) -> None:
         self._connection = connection
         self._call_filter = call_filter
+        self._bounds_processes = kernel.bounds_process_namespaces()
         self._uplinks = uplinks
         self._running: dict[int, int] = {}
         self._network = -1
@@ -116,7 +117,7 @@ class _Launcher:
             self._tell(number, 1 << 8)
             return
         if process == 0:
-            surroundings = init.Surroundings(self._network, uplink, self._call_filter)
+            surroundings = init.Surroundings(self._network, uplink, self._call_filter, self._bounds_processes)
             _become_init(payload, (stdin, stdout, stderr), report, surroundings)
         self._running[process] = number
         if uplink is not None:
