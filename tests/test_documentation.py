@@ -25,6 +25,7 @@ def execute(command: list[str], data: Path, folder: Path = ROOT) -> subprocess.C
         "TASK_MANAGER_DATA_DIR": str(data),
         "TASK_MANAGER_IMAGES": "host",
         "TASK_MANAGER_ENGINE": "embedded",
+        "TASK_MANAGER_IDLE_SECONDS": "1",
     }
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
