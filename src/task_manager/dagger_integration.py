@@ -104,7 +104,7 @@ class TaskWorkflowIntegration(RunControl):
             execution: Execution = (
                 ExecutionHere(store, self.communication, settings, self._clock)
                 if self._execute_here
-                else ExecutionByWorker(store, settings)
+                else ExecutionByWorker(store, settings.model_copy(update={"data_dir": store.data_dir}))
             )
             maker = WorkflowMaker(store, PipelineConverter(self.templates, cache=PipelineCache()), self._clock)
             self._opened = Opened(store, execution, maker, RunStarter(store, self._clock))

@@ -69,7 +69,7 @@ class ExecutionHere:
             if self._worker is not None:
                 self._worker.wake()
                 return
-            self._place = WorkerPlace.claim(self._settings)
+            self._place = WorkerPlace.claim(self._store.data_dir, shared=self._settings.database_url is not None)
             if self._place is not None:
                 self._worker = self._make(self._place.id)
                 await self._worker.start()

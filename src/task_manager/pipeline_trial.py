@@ -73,7 +73,7 @@ class PipelineTrial:
             folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="task-manager-trial-")))
             store = await asyncio.to_thread(Store.open, folder / "data")
             self._stack.callback(store.close)
-            integration = TaskWorkflowIntegration(store=store, settings=self._settings)
+            integration = TaskWorkflowIntegration(store=store, settings=self._settings, execute_here=True)
             self._opened = await self._stack.enter_async_context(integration), store, folder
         return self._opened
 

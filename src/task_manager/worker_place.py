@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from task_manager.config import Settings
 from task_manager.errors import StoreUnwritable
 
 _MOST_PLACES: Final = 64
@@ -28,16 +27,17 @@ class WorkerPlace:
     descriptor: int
 
     @classmethod
-    def claim(cls, settings: Settings) -> Self | None:
+    def claim(cls, data_dir: Path, *, shared: bool) -> Self | None:
         """The first free place; None when all are held.
 
-        With SQLite a data folder has one. On PostgreSQL each host has several.
+        Args:
+            data_dir: The data folder.
+            shared: Whether its runs are in a database that several workers share; otherwise it has one place.
 
         Raises:
             StoreUnwritable: The data folder cannot be written.
         """
-        folder = settings.data_dir / _FOLDER
-        shared = settings.database_url is not None
+        folder = data_dir / _FOLDER
         for number in range(1, _MOST_PLACES + 1 if shared else 2):
             descriptor = _lock(folder / f"{number}.lock")
             if descriptor is not None:

@@ -50,16 +50,20 @@ async def serve(settings: Settings, *, until_idle: bool, ready: Callable[[Worker
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     store = await asyncio.to_thread(Store.open, settings.data_dir, settings.database_url)
     try:
-        place = WorkerPlace.claim(settings)
+        place = _claim(settings)
         if place is None and not until_idle:
             raise _place_taken(settings)
         while place is not None:
             await _serve_at(place, store, settings, stop, ready, until_idle=until_idle)
             place.release()
             # A run that was queued while this place was given up saw it held, so nobody else was started for it.
-            place = None if stop.is_set() or not await _has_work(store) else WorkerPlace.claim(settings)
+            place = None if stop.is_set() or not await _has_work(store) else _claim(settings)
     finally:
         store.close()
+
+
+def _claim(settings: Settings) -> WorkerPlace | None:
+    return WorkerPlace.claim(settings.data_dir, shared=settings.database_url is not None)
 
 
 def _place_taken(settings: Settings) -> WorkerError:
