@@ -131,7 +131,7 @@ def test_a_task_that_depends_on_itself_is_refused(tmp_path: Path) -> None:
             "name: x\ntasks:\n  - {key: a, title: A, priority: urgent}\n",
             "tasks[0].priority",
             3,
-            "known: low, medium, high, critical",
+            "known: lowest, low, medium, high, critical",
         ),
         ("name: x\ntasks:\n  - {key: a b, title: A}\n", "tasks[0].key", 3, "does not have the form ^"),
         ("name: ''\n", "name", 1, "must not be empty"),
