@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from pydantic import JsonValue
 
@@ -82,25 +83,17 @@ class RunStarter:
             StoreError: The sources cannot be kept.
             Conflict: The call's key was used with other arguments.
         """
-        now = self._clock()
-        run = WorkflowRun(
-            id=new_id("run"),
-            workflow_id=workflow.id,
-            workflow_version=workflow.version,
-            task_id=task.id,
-            project_id=task.project_id,
+        run = self._new(
+            task,
+            workflow,
             actor=actor,
             skip_cache=skip_cache,
-            priority=task.priority,
-            template_id=workflow.template_id,
-            snapshot=await self._snapshot(task, workflow),
             parameters=workflow.parameters,
+            snapshot=await self._snapshot(task, workflow),
             warnings=_warnings(workflow, warning),
-            created_at=now,
-            updated_at=now,
         )
         try:
-            return await self._store.run(_start, run, tuple(after), call, now)
+            return await self._store.run(_start, run, tuple(after), call)
         except Conflict:
             # Another process may have made the run of this key at the same time.
             known = await self.known(call) if call else None
@@ -119,27 +112,34 @@ class RunStarter:
         warning: Reason | None = None,
     ) -> WorkflowRun:
         """Write a run that repeats another one, with the sources of that one as far as they are still there."""
-        now = self._clock()
         kept = run.snapshot is not None and self._snapshots.path(run.snapshot).is_dir()
-        again = WorkflowRun(
-            id=new_id("run"),
-            workflow_id=run.workflow_id,
-            workflow_version=run.workflow_version,
-            task_id=run.task_id,
-            project_id=run.project_id,
+        again = self._new(
+            task,
+            workflow,
             actor=actor,
             skip_cache=run.skip_cache and from_step is None,
-            priority=task.priority,
-            template_id=run.template_id,
+            parameters=run.parameters,
             snapshot=run.snapshot if kept else await self._snapshot(task, workflow),
+            warnings=_warnings(workflow, warning),
             rerun_of=run.id,
             from_step=from_step,
-            parameters=run.parameters,
-            warnings=_warnings(workflow, warning),
+        )
+        return await self._store.run(_start, again, (), None)
+
+    def _new(self, task: Task, workflow: Workflow, **fields: Any) -> WorkflowRun:
+        now = self._clock()
+        return WorkflowRun(
+            id=new_id("run"),
+            workflow_id=workflow.id,
+            workflow_version=workflow.version,
+            task_id=task.id,
+            project_id=task.project_id,
+            priority=task.priority,
+            template_id=workflow.template_id,
             created_at=now,
             updated_at=now,
+            **fields,
         )
-        return await self._store.run(_start, again, (), None, now)
 
     async def _snapshot(self, task: Task, workflow: Workflow) -> str | None:
         project = await self._store.run(projects.get, task.project_id)
@@ -169,11 +169,10 @@ def _known(c: Connection, call: Call) -> WorkflowRun | None:
     return runs.get(c, found) if found else None
 
 
-def _start(c: Connection, run: WorkflowRun, after: Sequence[str], call: Call | None, now: datetime) -> WorkflowRun:
-    if call is None or call.key is None:
-        return queue.start(c, run, after, now=now)
-    known = _known(c, call)
-    if known is not None:
-        return known
-    idempotency.remember(c, call.operation, call.key, dict(call.arguments), run.id, now=now)
-    return queue.start(c, run, after, now=now)
+def _start(c: Connection, run: WorkflowRun, after: Sequence[str], call: Call | None) -> WorkflowRun:
+    if call is not None and call.key is not None:
+        known = _known(c, call)
+        if known is not None:
+            return known
+        idempotency.remember(c, call.operation, call.key, dict(call.arguments), run.id, now=run.created_at)
+    return queue.start(c, run, after, now=run.created_at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
 from importlib.metadata import version
@@ -14,7 +14,7 @@ from typing import Final, NoReturn
 from task_manager.admission import DEAD_AFTER_SECONDS, RunLimits, decide, rank, run_limits
 from task_manager.config import Settings
 from task_manager.errors import NotFound, RunTaken, TaskManagerError
-from task_manager.models import WorkerRecord, WorkerState, WorkflowRun, utc_now
+from task_manager.models import Event, WorkerRecord, WorkerState, WorkflowRun, utc_now
 from task_manager.orchestration import Attempt, Orchestrator
 from task_manager.run_executor import RunExecutor
 from task_manager.store import Store, events, queue, workers
@@ -221,12 +221,22 @@ class Worker:
 
     async def _follow(self, sequence: int) -> None:
         """Look at the queue when something happened, and end runs whose end was asked for."""
-        async with aclosing(self._store.feed.pages(after=sequence)) as pages:
-            async for page in pages:
-                for event in page:
-                    if event.status is WorkflowStatus.CANCELLING:
-                        self._executor.end(event.run_id)
-                self._woken.set()
+        while True:
+            try:
+                async with aclosing(self._store.feed.pages(after=sequence)) as pages:
+                    async for page in pages:
+                        sequence = page[-1].sequence
+                        self._heed(page)
+            except TaskManagerError as error:
+                # A wish to cancel comes this way alone, so one failed look must not be the last.
+                log.warning("events_not_followed", error=str(error))
+                await asyncio.sleep(_AFTER_ERROR_SECONDS)
+
+    def _heed(self, page: Sequence[Event]) -> None:
+        for event in page:
+            if event.status is WorkflowStatus.CANCELLING:
+                self._executor.end(event.run_id)
+        self._woken.set()
 
     async def _live(self) -> None:
         while True:

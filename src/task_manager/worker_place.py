@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from task_manager.errors import StoreUnwritable
+from task_manager.file_locks import try_lock
 
 _MOST_PLACES: Final = 64
 _FOLDER: Final = "workers"
@@ -64,14 +64,8 @@ def is_held(data_dir: Path) -> bool:
 def _lock(file: Path) -> int | None:
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return try_lock(file)
     except OSError as error:
         raise StoreUnwritable(
             f"{file} cannot be written: {error.strerror}.", remedy="Make it yours to write, or choose another folder."
         ) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor

@@ -8,8 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +32,7 @@ LOG_FILE: Final = "worker.log"
 _LOOK_SECONDS: Final = 0.5
 _STOP_SECONDS: Final = 30.0
 _LAST_LINES: Final = 3
+_START_SECONDS: Final = 10.0
 _LARGEST_LOG: Final = 4 << 20
 
 
@@ -148,32 +151,48 @@ def ensure_worker(settings: Settings) -> bool:
     if process.stdin is not None:
         with suppress(BrokenPipeError), process.stdin as pipe:
             pipe.write(settings.model_dump_json().encode())
-    _started.append(process)
+    _started.append(_Started(settings.data_dir, process, time.monotonic()))
     return True
 
 
-_started: list[subprocess.Popen[bytes]] = []
-"""The workers that this process started and that have not ended; unwaited ones would stay as zombies."""
+@dataclass(frozen=True)
+class _Started:
+    """A worker that this process started; one that is not waited for would stay as a zombie."""
+
+    data_dir: Path
+    process: subprocess.Popen[bytes]
+    at: float
+
+
+_started: list[_Started] = []
 
 
 def _is_starting(data_dir: Path) -> bool:
-    """Whether a worker that this process started has not taken its place yet.
+    """Whether a worker that this process started for a data folder may be about to take its place.
 
     Raises:
         WorkerError: One ended with an error instead.
     """
-    for process in tuple(_started):
-        code = process.poll()
+    starting = False
+    for worker in tuple(_started):
+        code = worker.process.poll()
         if code is not None:
-            _started.remove(process)
-        if code is not None and code > 0:
-            last = (data_dir / LOG_FILE).read_text(errors="replace").strip().splitlines()[-_LAST_LINES:]
-            raise WorkerError(
-                f"The worker ended with code {code}: {' '.join(last)}",
-                remedy=f"See {data_dir / LOG_FILE}, or run it in sight: task-manager worker run.",
-                details={"code": code, "log": str(data_dir / LOG_FILE)},
-            )
-    return bool(_started)
+            _started.remove(worker)
+        if worker.data_dir == data_dir:
+            if code is not None and code > 0:
+                raise _ended(data_dir, code)
+            starting |= code is None and time.monotonic() - worker.at < _START_SECONDS
+    return starting
+
+
+def _ended(data_dir: Path, code: int) -> WorkerError:
+    file = data_dir / LOG_FILE
+    last = file.read_text(errors="replace").strip().splitlines()[-_LAST_LINES:]
+    return WorkerError(
+        f"The worker ended with code {code}: {' '.join(last)}",
+        remedy=f"See {file}, or run it in sight: task-manager worker run.",
+        details={"code": code, "log": str(file)},
+    )
 
 
 def _log_file(data_dir: Path) -> Path:

@@ -17,7 +17,7 @@ def processes_with(word: str) -> list[int]:
     return [pid for pid in pids if _says(pid, word)]
 
 
-async def until(condition: Callable[[], bool], *, seconds: float = 20) -> None:
+async def until(condition: Callable[[], bool], *, seconds: float = 60) -> None:
     """Wait until a condition of the machine holds, which nothing tells of.
 
     Raises:

@@ -184,6 +184,24 @@ def held_places(data_dir: Path) -> list[Path]:
     return list((data_dir / "workers").glob("*.lock"))
 
 
+async def test_each_data_folder_gets_a_worker_of_its_own(tmp_path: Path) -> None:
+    async with service(tmp_path / "one") as one, service(tmp_path / "two") as two:
+        started = [
+            await shop.integration.execute_task_workflow(await shop.task("T", step("true"))) for shop in (one, two)
+        ]
+        assert len(set(await registered(one)) | set(await registered(two))) == 2
+        for shop, run in zip((one, two), started, strict=True):
+            assert (await shop.integration.wait_for_run(run.id)).status is WorkflowStatus.SUCCEEDED
+
+
+async def registered(shop: Service) -> list[int]:
+    """The processes of a service's workers, once there are some."""
+    async with asyncio.timeout(20):
+        while not (pids := await shop.worker_pids()):  # noqa: ASYNC110 - another process registers
+            await asyncio.sleep(0.05)
+    return pids
+
+
 async def test_a_key_returns_the_same_run_and_refuses_other_arguments(tmp_path: Path) -> None:
     async with service(tmp_path) as shop:
         task = await shop.task("Once", step("true"))

@@ -8,7 +8,6 @@ runs, and whose lock nobody has, is known to have died with its holder.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from pydantic import Field, StringConstraints, ValidationError
 
 from task_manager.communication.containers import ContainerRecord
 from task_manager.errors import NotFound, StoreError, StoreUnwritable
+from task_manager.file_locks import try_lock
 from task_manager.models import Record
 from task_manager.pipeline import ContainerPath, EnvironmentName
 
@@ -125,13 +125,7 @@ class HeldFiles:
 
     def take(self, container_id: str) -> int | None:
         """Become the one that holds it: a descriptor whose closing ends that; None while another holds it."""
-        descriptor = os.open(self._path(container_id, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
-        return descriptor
+        return try_lock(self._path(container_id, "lock"))
 
     @contextlib.contextmanager
     def taken(self, container_id: str) -> Iterator[bool]:
