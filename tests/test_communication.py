@@ -26,7 +26,8 @@ from task_manager.communication.process import SessionProcess
 from task_manager.communication.sessions import EngineKind, choose_engine, write_engine_configuration
 from task_manager.communication.translation import engine_errors, translated
 from task_manager.config import Settings
-from task_manager.embedded_engine.config import EngineConfig, load_config
+from task_manager.embedded_engine.config import EngineConfig, command_limits, load_config
+from task_manager.embedded_engine.limits import CommandLimits
 from task_manager.errors import (
     EngineCircuitOpen,
     EngineError,
@@ -136,6 +137,7 @@ def test_the_embedded_engine_gets_what_the_settings_say_of_it(tmp_path: Path) ->
         tmp_path,
         registries={"mirrors": {"docker.io": ["http://127.0.0.1:5000"]}, "insecure": ["registry.local:5000"]},
         engine_cache={"max_bytes": "5GiB", "max_age": "30d"},
+        engine_limits={"processes": 50, "memory": "2GiB", "output": "1MiB"},
         parallelism=3,
         connect_timeout=1.5,
         network="none",
@@ -149,6 +151,9 @@ def test_the_embedded_engine_gets_what_the_settings_say_of_it(tmp_path: Path) ->
         network="none",
         max_bytes=5 << 30,
         max_age=30 * 86400.0,
+        max_processes=50,
+        max_memory=2 << 30,
+        max_output=1 << 20,
     )
 
 
@@ -158,6 +163,17 @@ def test_without_words_of_its_own_the_cache_has_the_engines_limits(tmp_path: Pat
     default = EngineConfig(Path("/state"))
     assert (config.max_bytes, config.max_age) == (None if cache else default.max_bytes, default.max_age)
     assert config.network == default.network
+
+
+def test_without_words_of_their_own_commands_have_the_engines_limits(tmp_path: Path) -> None:
+    config = load_config(str(write_engine_configuration(settings(tmp_path))), "/state", {})
+    assert command_limits(config) == command_limits(EngineConfig(Path("/state")))
+
+
+def test_the_engines_limits_can_be_lifted(tmp_path: Path) -> None:
+    free = settings(tmp_path, engine_limits=dict.fromkeys(("processes", "memory", "output"), "none"))
+    config = load_config(str(write_engine_configuration(free)), "/state", {})
+    assert command_limits(config) == CommandLimits()
 
 
 def query_error(message: str, **extensions: Any) -> dagger.QueryError:

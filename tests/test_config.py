@@ -17,6 +17,7 @@ from task_manager.config import (
     mask_secrets,
     setting_names,
 )
+from task_manager.config.reference import reference
 from task_manager.errors import InvalidConfiguration
 
 
@@ -153,6 +154,10 @@ BAD_VALUES: list[tuple[str, object, str]] = [
     ("engine_cache.max_age", "30", "an age such as 90s, 12h, 30d or 4w, or none"),
     ("engine_cache.max_age", "0d", "an age such as"),
     ("engine_cache.max_age", 30, "an age such as"),
+    ("engine_limits.processes", 0, "at least 1"),
+    ("engine_limits.processes", "many", "a whole number"),
+    ("engine_limits.memory", "15MiB", "at least 16MiB"),
+    ("engine_limits.output", 0, "more than 0"),
     ("environment", {"not a name": "x"}, "a text of the form ^"),
     ("environment", {"A": ["x"]}, "text"),
     ("environment", "A=1", "a mapping"),
@@ -318,3 +323,10 @@ def test_settings_are_described_one_by_one() -> None:
     rows = describe_settings(Settings(), {})
     assert [row["setting"] for row in rows] == list(setting_names())
     assert all(row["description"] for row in rows)
+
+
+def test_the_committed_page_of_settings_is_what_the_definitions_give() -> None:
+    page = Path(__file__).parents[1] / "docs/reference/settings.md"
+    command = "python -m task_manager.config.reference > docs/reference/settings.md"
+    assert page.read_text(encoding="utf-8") == reference(), f"write it anew: {command}"
+    assert command in page.read_text(encoding="utf-8")

@@ -224,6 +224,9 @@ def _engine_configuration(settings: Settings) -> dict[str, object]:
         "network": settings.network.value,
         "max_bytes": settings.engine_cache.max_bytes,
         "max_age": settings.engine_cache.max_age,
+        "max_processes": settings.engine_limits.processes,
+        "max_memory": settings.engine_limits.memory,
+        "max_output": settings.engine_limits.output,
     }
 
 

@@ -28,6 +28,10 @@ RUNNER_SCHEMES = (
 DATABASE_SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg")
 
 _WEEK = 7 * 24 * 3600
+# Beyond it, a number of processes is none that a kernel could give out; proc_sys_kernel(5), pid_max.
+_MOST_PROCESSES = 1 << 22
+# A process that could not even be started would say nothing of the limit.
+_LEAST_MEMORY = 16 << 20
 _AGE = re.compile(r"[0-9]*[1-9][0-9]*(s|min|h|d|w)")
 
 
@@ -115,6 +119,12 @@ def _age(value: object) -> str:
     return value
 
 
+def _memory(value: ByteSize) -> ByteSize:
+    if value < _LEAST_MEMORY:
+        raise ValueError("a size of at least 16MiB, or none")
+    return value
+
+
 Folder = Annotated[Path, AfterValidator(_existing_folder)]
 Seconds = Annotated[float, Field(gt=0, le=_WEEK)]
 RegistryHost = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.\-]*[A-Za-z0-9])?(:[0-9]{1,5})?$")]
@@ -122,6 +132,8 @@ MirrorAddress = Annotated[str, AfterValidator(_one_of_schemes(("http", "https"))
 Separated = BeforeValidator(_separated)
 Unlimited = BeforeValidator(_without_limit)
 Size = Annotated[ByteSize, Field(gt=0)]
+Memory = Annotated[Size, AfterValidator(_memory)]
+Processes = Annotated[int, Field(ge=1, le=_MOST_PROCESSES)]
 Age = Annotated[str, BeforeValidator(_age)]
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 VariableValue = Annotated[str, Field(coerce_numbers_to_str=True)]
@@ -164,6 +176,21 @@ class EngineCache(_Frozen):
     )
 
 
+class EngineLimits(_Frozen):
+    """What a command of the embedded engine may take of the machine."""
+
+    processes: Annotated[Processes | None, Unlimited] = Field(
+        4096, description="Processes and threads that a command may have at once; `none`: no limit."
+    )
+    memory: Annotated[Memory | None, Unlimited] = Field(
+        None, description="Memory that a command may take, such as 2GiB, 16MiB at least; `none`: no limit."
+    )
+    output: Annotated[Size | None, Unlimited] = Field(
+        ByteSize(128 * 1024**2),
+        description="What the engine keeps of each of a command's streams, besides the end; `none`: no limit.",
+    )
+
+
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -190,6 +217,7 @@ class Settings(_Frozen):
     registries: Registries = Registries()
     network: NetworkPolicy = Field(NetworkPolicy.AUTO, description="What steps of the embedded engine reach.")
     engine_cache: EngineCache = EngineCache()
+    engine_limits: EngineLimits = EngineLimits()
     parallelism: int = Field(default_factory=_cores, ge=1, le=1024, description="Steps at once.")
     run_parallelism: int = Field(default_factory=_runs_at_once, ge=1, le=1024, description="Runs at once.")
     default_step_timeout: Seconds = Field(3600.0, description="Seconds, for steps that state none.")
@@ -235,6 +263,7 @@ ENGINE_FILE_SETTINGS = frozenset(
         "registries",
         "network",
         "engine_cache",
+        "engine_limits",
         "parallelism",
         "run_parallelism",
         "project_parallelism",
@@ -256,6 +285,7 @@ PATHS = frozenset({"data_dir", "templates_dir", "pipelines_dir", "dagger_config_
 GROUPS: Mapping[str, type[BaseModel]] = {
     "registries": Registries,
     "engine_cache": EngineCache,
+    "engine_limits": EngineLimits,
     "limits": Limits,
     "retry": RetryPolicy,
 }
