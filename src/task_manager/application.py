@@ -31,6 +31,7 @@ class Application:
         self.settings = settings
         self._store: Store | None = None
         self._workflows: TaskWorkflowIntegration | None = None
+        self._opening = asyncio.Lock()
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -83,11 +84,12 @@ class Application:
 
     async def workflows(self) -> TaskWorkflowIntegration:
         """Use cases on workflows and runs, open; the engine's session starts with the first run."""
-        if self._workflows is None:
-            integration = await asyncio.to_thread(self._make_workflows)
-            await integration.initialize()
-            self._stack.push_async_callback(integration.shutdown)
-            self._workflows = integration
+        async with self._opening:
+            if self._workflows is None:
+                integration = await asyncio.to_thread(self._make_workflows)
+                await integration.initialize()
+                self._stack.push_async_callback(integration.shutdown)
+                self._workflows = integration
         return self._workflows
 
     def _make_workflows(self) -> TaskWorkflowIntegration:

@@ -291,6 +291,7 @@ class TaskWorkflowIntegration(RunControl):
         skip_cache: bool = False,
         *,
         actor: str = "local",
+        idempotency_key: str | None = None,
     ) -> tuple[WorkflowRun, ...]:
         """Start the workflows of a project's tasks, in parallel as far as their dependencies allow.
 
@@ -303,6 +304,7 @@ class TaskWorkflowIntegration(RunControl):
             status: Only the tasks in this status.
             skip_cache: Whether no step may be answered from an earlier run.
             actor: Who asks, for the event log.
+            idempotency_key: Names this call: made again with the same key, it starts no task a second time.
 
         Returns:
             The runs as they were started, in dependency order.
@@ -312,6 +314,7 @@ class TaskWorkflowIntegration(RunControl):
             DependencyCycle: Tasks wait for each other.
             DependenciesNotMet: A task needs one outside the selection that has not succeeded.
             InvalidInput: A task cannot be converted; the error names it.
+            Conflict: The key was used with other arguments.
         """
         ordered = _in_order(await self._select(project_id, phase_id, status))
         chosen_ids = dict.fromkeys((task.id for task in ordered), "")
@@ -323,7 +326,13 @@ class TaskWorkflowIntegration(RunControl):
         for task, workflow in ready:
             after = await self._upstream(task, running={**chosen_ids, **{key: run.id for key, run in started.items()}})
             started[task.id] = await self._open.starter.start(
-                task, workflow, skip_cache=skip_cache, actor=actor, after=after, warning=warning
+                task,
+                workflow,
+                skip_cache=skip_cache,
+                actor=actor,
+                after=after,
+                warning=warning,
+                call=_call_for_task(idempotency_key, task, skip_cache=skip_cache),
             )
         await self._open.execution.ensure()
         return tuple(started.values())
@@ -422,6 +431,12 @@ class TaskWorkflowIntegration(RunControl):
                 remedy="Create one: task-manager task create.",
             )
         return selected
+
+
+def _call_for_task(key: str | None, task: Task, *, skip_cache: bool) -> Call:
+    """The part of a call for a whole project that is about one task."""
+    about_task = f"{key}/{task.id}" if key is not None else None
+    return Call("execute_workflows_for_project", about_task, {"task": task.id, "skip_cache": skip_cache})
 
 
 def _in_order(selected: Sequence[Task]) -> list[Task]:

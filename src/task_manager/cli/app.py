@@ -16,6 +16,7 @@ from task_manager.cli.container import add_container_commands
 from task_manager.cli.demo import add_demo_command
 from task_manager.cli.engine import add_engine_commands
 from task_manager.cli.exit_codes import ExitCode
+from task_manager.cli.mcp import add_mcp_commands
 from task_manager.cli.output import Output
 from task_manager.cli.phase import add_phase_commands
 from task_manager.cli.project import add_project_commands
@@ -53,6 +54,7 @@ for add_commands in (
     add_artifact_commands,
     add_engine_commands,
     add_container_commands,
+    add_mcp_commands,
     add_config_commands,
     add_demo_command,
 ):

@@ -57,35 +57,52 @@ def command(
     """
 
     def register(function: _Function) -> _Function:
-        shared = {**_ALWAYS, **(_WITH_ENGINE if uses_engine else {})}
-        call = _entry(function, frozenset(shared))
-        parameters = [
-            inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
-            *_own_parameters(function),
-            *(
-                inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
-                for key, (annotation, default) in shared.items()
-            ),
-        ]
-        call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        call = _declared(function, uses_engine=uses_engine)
         group.command(name, epilog=_examples(example), help=inspect.getdoc(function))(call)
         return function
 
     return register
 
 
-def group(app: typer.Typer, name: str, summary: str) -> typer.Typer:
+def command_of_group(group: typer.Typer, *, example: str) -> Callable[[_Function], _Function]:
+    """Declare what a group does when none of its commands is named; see `command`."""
+
+    def register(function: _Function) -> _Function:
+        call = _declared(function, uses_engine=True)
+        group.callback(invoke_without_command=True, epilog=_examples(example), help=inspect.getdoc(function))(call)
+        return function
+
+    return register
+
+
+def group(app: typer.Typer, name: str, summary: str, *, is_command: bool = False) -> typer.Typer:
     """Add a group of commands.
 
     Args:
         app: What it is added to.
         name: What it is called.
         summary: Its help, one sentence.
+        is_command: Whether it does something by itself; see `command_of_group`.
     """
-    added = typer.Typer(name=name, help=summary, no_args_is_help=True, rich_markup_mode="rich")
+    added = typer.Typer(name=name, help=summary, no_args_is_help=not is_command, rich_markup_mode="rich")
     app.add_typer(added)
     return added
+
+
+def _declared(function: Callable[..., Coroutine[Any, Any, None]], *, uses_engine: bool) -> Callable[..., None]:
+    shared = {**_ALWAYS, **(_WITH_ENGINE if uses_engine else {})}
+    call = _entry(function, frozenset(shared))
+    parameters = [
+        inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
+        *_own_parameters(function),
+        *(
+            inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+            for key, (annotation, default) in shared.items()
+        ),
+    ]
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return call
 
 
 def _own_parameters(function: Callable[..., Awaitable[None]]) -> list[inspect.Parameter]:
@@ -102,7 +119,10 @@ def _entry(function: Callable[..., Coroutine[Any, Any, None]], shared: frozenset
         options = {name: values.pop(name) for name in shared}
         earlier = context.find_object(Session) or Session()
         session = earlier.with_options(**options)
-        session.execute(function(session, **values))
+        if context.invoked_subcommand is None:
+            session.execute(function(session, **values))
+        else:
+            context.obj = session
 
     call.__name__ = function.__name__
     return call

@@ -97,6 +97,5 @@ def _query_error(message: str, extensions: dict[str, Any]) -> TaskManagerError:
 
 def _is_connection_loss(error: Exception) -> bool:
     import httpx
-    from tenacity import RetryError
 
-    return isinstance(error, httpx.TransportError | RetryError | ConnectionError | EOFError)
+    return isinstance(error, httpx.TransportError | ConnectionError | EOFError)

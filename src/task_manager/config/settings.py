@@ -77,6 +77,15 @@ class WorkerMode(StrEnum):
     """The command itself, which waits for them."""
 
 
+class McpTools(StrEnum):
+    """Which tools agents are shown."""
+
+    USUAL = "usual"
+    """The usual ones; the tool `more_tools` finds and calls the others."""
+    ALL = "all"
+    """Every tool, at several times the tokens."""
+
+
 class LogLevel(StrEnum):
     """What is logged, from this level on."""
 
@@ -244,6 +253,7 @@ class Settings(_Frozen):
     pipelines_dir: Folder | None = Field(None, description="The folder that pipeline functions are loaded from.")
     dagger_config_path: Path | None = Field(None, description="The file of engine settings.")
     connect_timeout: Seconds = Field(10.0, description="Seconds to wait for an engine or a registry to answer.")
+    mcp_tools: McpTools = Field(McpTools.USUAL, description="Which tools agents are shown.")
     log_level: LogLevel = Field(LogLevel.WARNING, description="What is logged.")
 
     @property

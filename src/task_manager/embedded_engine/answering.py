@@ -112,7 +112,7 @@ class Answerer:
         return _described(result.errors[0])
 
 
-def _resolve(source: ApiObject, info: GraphQLResolveInfo[Any], /, **arguments: Any) -> Any:
+def _resolve(source: ApiObject, info: GraphQLResolveInfo, /, **arguments: Any) -> Any:
     path = (*source.field_path, info.field_name)
     try:
         result = _call(source, info.field_name, arguments)

@@ -48,7 +48,7 @@ def _whole_number(value: object) -> int:
 class _WideInt(GraphQLScalarType):
     """Int without the specification's limit."""
 
-    reserved_types: Mapping[str, GraphQLNamedType] = {}
+    reserved_types: dict[str, GraphQLNamedType] = {}  # noqa: RUF012
 
 
 _LIST = re.compile(r"\[(.*)\](!?)\Z")

@@ -1,0 +1,118 @@
+"""What stands before a server's tools: who calls is told, what it may not use is hidden, arguments are checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+
+from task_manager.errors import InvalidInput
+from task_manager.mcp_server.callers import Access, Caller, client_name, current_caller, set_caller
+from task_manager.mcp_server.toolset import RegisteredTool, Toolset, error_result, refuse
+
+CALLER_KEY: Final = "task_manager.caller"
+"""Where an HTTP request's scope says who calls, when that was found out before."""
+
+_KEPT_TITLES: Final = frozenset({"properties", "$defs"})
+
+
+class Gateway:
+    """Middleware of a server.
+
+    Args:
+        toolset: The tools that it knows of; others pass as they are.
+        every_tool: Whether every tool is listed, not only the usual ones.
+    """
+
+    def __init__(self, toolset: Toolset, *, every_tool: bool) -> None:
+        self._toolset = toolset
+        self._every_tool = every_tool
+
+    async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        """Answer one message."""
+        set_caller(_caller(ctx))
+        if ctx.method == "tools/list":
+            return self._listed(await call_next(ctx))
+        if ctx.method == "tools/call":
+            return await self._call(ctx, call_next)
+        return await call_next(ctx)
+
+    async def _call(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        """Call a tool; arguments that do not fit are told in this project's words."""
+        refusal = self._refusal(ctx.params or {})
+        refuse(refusal)
+        result = await call_next(ctx)
+        if refusal is None or not isinstance(result, dict):
+            return result
+        (told,) = error_result(refusal).content
+        return {**result, "content": [told.model_dump(mode="json", by_alias=True, exclude_none=True)]}
+
+    def _refusal(self, params: Mapping[str, Any]) -> InvalidInput | None:
+        name, arguments = params.get("name"), params.get("arguments")
+        known = self._toolset.tools.get(name) if isinstance(name, str) else None
+        if known is None or not isinstance(arguments, dict | None):
+            return None
+        return known.refusal(arguments or {})
+
+    def _listed(self, result: HandlerResult) -> HandlerResult:
+        if not isinstance(result, dict):
+            return result
+        shown = [one for one in result.get("tools", ()) if self._is_shown(one["name"])]
+        return {**result, "tools": [self._compact(one) for one in self._usual_first(shown)]}
+
+    def _is_shown(self, name: str) -> bool:
+        known = self._toolset.tools.get(name)
+        if known is None:
+            return True
+        return (known.declaration.listed or self._every_tool) and current_caller().access >= known.declaration.access
+
+    def _usual_first(self, tools: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        def rank(one: dict[str, Any]) -> bool:
+            known = self._toolset.tools.get(one["name"])
+            return known is not None and not known.declaration.listed
+
+        return sorted(tools, key=rank)
+
+    def _compact(self, one: dict[str, Any]) -> dict[str, Any]:
+        if one["name"] not in self._toolset.tools:
+            return one
+        return {**one, "inputSchema": input_schema(one["inputSchema"])}
+
+
+def input_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A schema of arguments without what tells a model nothing: titles, nulls beside another type, null defaults."""
+    return {**_without_noise(schema), "additionalProperties": False}
+
+
+def _without_noise(schema: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in schema.items() if key != "title" and (key, value) != ("default", None)}
+    options = [one for one in kept.pop("anyOf", ()) if one != {"type": "null"}]
+    if len(options) == 1:
+        kept = {**options[0], **kept}
+    elif options:
+        kept["anyOf"] = options
+    if kept.get("additionalProperties") is True:
+        del kept["additionalProperties"]
+    for key in ("items",):
+        if isinstance(kept.get(key), dict):
+            kept[key] = _without_noise(kept[key])
+    for key in _KEPT_TITLES & kept.keys():
+        kept[key] = {name: _without_noise(part) for name, part in kept[key].items()}
+    return kept
+
+
+def _caller(ctx: ServerRequestContext[Any, Any]) -> Caller:
+    """Whoever the HTTP face found out; else the client by the name that it gives itself."""
+    scope = getattr(ctx.request, "scope", None) or {}
+    known = scope.get(CALLER_KEY)
+    params = ctx.session.client_params
+    own = client_name(params.client_info.name if params else None)
+    if isinstance(known, Caller):
+        return known if known.name else Caller(own, known.access)
+    return Caller(own, Access.ADMIN)
+
+
+def describe(tool: RegisteredTool, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A tool as a list shows it, for tools that are found by a search."""
+    return {"name": tool.name, "title": tool.declaration.title, "input_schema": input_schema(schema)}

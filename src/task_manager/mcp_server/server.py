@@ -1,0 +1,75 @@
+"""The product's own server: every tool, resource and prompt under one name."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
+
+from mcp.server.mcpserver import MCPServer
+
+from task_manager.mcp_server.workflows import DaggerWorkflowIntegration
+
+if TYPE_CHECKING:
+    from task_manager.application import Application
+    from task_manager.config import Settings
+
+NAME: Final = "task_manager"
+
+INSTRUCTIONS: Final = """\
+Tasks here are executed in containers and their results are checked, not claimed.
+From a wish to a verified result:
+1. create_task(title, template_id, parameters): the project defaults to this folder's repository.
+   list_workflow_templates shows what there is: tests, lint, build, training, data.
+2. execute_task_workflow(task_id) returns a run at once; wait_for_run(run_id) until over is true.
+3. Succeeded: get_run_result(run_id). Failed: get_run_diagnosis(run_id) names step, reason and what to change;
+   fix the source or the task, then execute again.
+Many tasks: create_plan makes them with dependencies, all or none; execute_workflows_for_project runs them in order.
+A result that you missed stands in the inbox. Errors say what to do next. more_tools finds every other tool.
+"""
+
+
+@dataclass(frozen=True)
+class ProductServer:
+    """A server with what it works with.
+
+    Attributes:
+        server: The SDK's server.
+        integration: What is registered on it.
+    """
+
+    server: MCPServer[Any]
+    integration: DaggerWorkflowIntegration
+
+
+def create_server(
+    application: Application | None = None, *, settings: Settings | None = None, every_tool: bool = False
+) -> ProductServer:
+    """Make the server.
+
+    Args:
+        application: An open application; none: one of its own, opened with the first call that needs it.
+        settings: Of an application of its own.
+        every_tool: Whether clients are shown every tool, not only the usual ones.
+    """
+    made: list[DaggerWorkflowIntegration] = []
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: MCPServer[Any]) -> AsyncIterator[dict[str, Any]]:
+        try:
+            yield {}
+        finally:
+            await made[0].shutdown()
+
+    server: MCPServer[Any] = MCPServer(
+        NAME,
+        title="Task Manager",
+        instructions=INSTRUCTIONS,
+        version=version("task-manager-dagger"),
+        log_level="WARNING",
+        lifespan=lifespan,
+    )
+    made.append(DaggerWorkflowIntegration(server, task_manager=application, settings=settings, every_tool=every_tool))
+    return ProductServer(server, made[0])

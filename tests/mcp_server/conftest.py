@@ -1,0 +1,169 @@
+"""A server over a data folder of the test's own, and clients of it."""
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client, StdioServerParameters
+from mcp_types import CallToolResult, TextContent
+
+from task_manager import Application, Settings
+from task_manager.config import EngineChoice, ImagePolicy, WorkerMode, load_settings
+from task_manager.mcp_server.server import ProductServer, create_server
+
+
+@dataclass
+class Agent:
+    """A client that counts what it sends and reads.
+
+    Attributes:
+        client: The SDK's own.
+        calls: How many tools it called.
+        bytes_read: What it read of their answers, as text.
+    """
+
+    client: Client
+    calls: int = field(default=0)
+    bytes_read: int = field(default=0)
+
+    async def call(self, tool: str, **arguments: object) -> dict[str, Any]:
+        """Calls a tool that must succeed, and returns its structured content, which its text must repeat."""
+        result = await self.result(tool, arguments)
+        assert not result.is_error, text_of(result)
+        assert json.loads(text_of(result)) == result.structured_content
+        content: dict[str, Any] = result.structured_content or {}
+        return content
+
+    async def error(self, tool: str, **arguments: object) -> dict[str, Any]:
+        """Calls a tool that must refuse, and returns the error."""
+        result = await self.result(tool, arguments)
+        assert result.is_error, text_of(result)
+        error: dict[str, Any] = json.loads(text_of(result))["error"]
+        return error
+
+    async def result(self, tool: str, arguments: Mapping[str, object]) -> CallToolResult:
+        result = await self.client.call_tool(tool, dict(arguments))
+        self.calls += 1
+        self.bytes_read += len(text_of(result).encode())
+        return result
+
+    async def finished(self, run_id: str) -> dict[str, Any]:
+        """Waits for a run's end, as an agent does."""
+        cursor = None
+        while True:
+            run = await self.call("wait_for_run", run_id=run_id, timeout=45, **({"cursor": cursor} if cursor else {}))
+            if run.get("over"):
+                return run
+            cursor = run["cursor"]
+
+
+@contextlib.asynccontextmanager
+async def held(client: Client) -> AsyncIterator[Client]:
+    """A client that is entered and left by one task, as it must be, whichever tasks a fixture is run by."""
+    entered: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
+    leave = asyncio.Event()
+
+    async def hold() -> None:
+        async with client as open_client:
+            entered.set_result(open_client)
+            await leave.wait()
+
+    holding = asyncio.create_task(hold())
+    await asyncio.wait([holding, entered], return_when=asyncio.FIRST_COMPLETED)
+    if holding.done():
+        await holding
+    yield entered.result()
+    leave.set()
+    await holding
+
+
+def text_of(result: CallToolResult) -> str:
+    (content,) = result.content
+    assert isinstance(content, TextContent)
+    return content.text
+
+
+@pytest.fixture(scope="session")
+def engine_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for the engine's layers, kept from test to test."""
+    return tmp_path_factory.mktemp("mcp-engine")
+
+
+@pytest.fixture
+def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home and working folder, a data folder that is not there yet; no setting from outside."""
+    for name in [name for name in os.environ if name.startswith("TASK_MANAGER_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setenv("TASK_MANAGER_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("TASK_MANAGER_ENGINE", "embedded")
+    monkeypatch.setenv("TASK_MANAGER_IMAGES", "host")
+    monkeypatch.setenv("TASK_MANAGER_IDLE_SECONDS", "1")
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    return tmp_path
+
+
+@pytest.fixture
+def settings(surroundings: Path) -> Settings:
+    """Settings under which runs are executed in this process."""
+    arguments = {"worker": WorkerMode.HERE, "engine": EngineChoice.EMBEDDED, "images": ImagePolicy.HOST}
+    return load_settings(arguments)[0]
+
+
+@pytest.fixture
+async def application(settings: Settings) -> AsyncIterator[Application]:
+    async with Application(settings) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def product(application: Application) -> ProductServer:
+    return create_server(application)
+
+
+@pytest.fixture
+async def agent(product: ProductServer) -> AsyncIterator[Agent]:
+    """A client in this process."""
+    async with held(Client(product.server, cache=None)) as client:
+        yield Agent(client)
+
+
+@pytest.fixture
+async def project(application: Application, surroundings: Path) -> str:
+    """The id of a project with a source folder."""
+    source = surroundings / "source"
+    source.mkdir()
+    (source / "hello.txt").write_text("hello\n")
+    return (await application.tasks.create_project("greetings", source_folder=source)).id
+
+
+def shell_pipeline(*commands: str) -> dict[str, object]:
+    """A definition with one step for each command, one after the other."""
+    steps: list[dict[str, object]] = [
+        {"id": f"step-{number}", "image": "python:3.12-slim", "command": ["sh", "-c", command]}
+        for number, command in enumerate(commands, 1)
+    ]
+    for number, step in enumerate(steps[1:], 1):
+        step["depends_on"] = [f"step-{number}"]
+    return {"name": "shell", "steps": steps}
+
+
+def stdio_server(**environment: str) -> StdioServerParameters:
+    """How a client starts the product's server."""
+    return StdioServerParameters(
+        command=sys.executable, args=["-m", "task_manager", "mcp"], env={**os.environ, **environment}
+    )
+
+
+def settings_of(surroundings: Path) -> Settings:
+    """Settings as a process finds them there."""
+    return load_settings({"data_dir": surroundings / "data"})[0]
