@@ -76,10 +76,13 @@ async def held(client: Client) -> AsyncIterator[Client]:
             await leave.wait()
 
     holding = asyncio.create_task(hold())
-    await asyncio.wait([holding, entered], return_when=asyncio.FIRST_COMPLETED)
-    if holding.done():
-        await holding
-    yield entered.result()
+
+    def fail(done: asyncio.Task[None]) -> None:
+        if not entered.done():
+            entered.set_exception(done.exception() or EOFError("the client ended early"))
+
+    holding.add_done_callback(fail)
+    yield await entered
     leave.set()
     await holding
 
