@@ -144,7 +144,7 @@ class _Places:
         if self._limits.places == 0:
             return Reason(
                 code="no_worker",
-                text="Waits for a worker: none is running.",
+                text="Waits for a worker: none is running. To see why: task-manager worker run.",
                 details={"position": position},
             )
         return Reason(

@@ -235,7 +235,7 @@ class TaskWorkflowIntegration(RunControl):
             call=call,
             warning=await self._open.execution.prepare(),
         )
-        await self._open.execution.ensure()
+        await self._have_executed()
         return run
 
     async def get_workflow_status(self, task_id: str) -> WorkflowState:
@@ -334,7 +334,7 @@ class TaskWorkflowIntegration(RunControl):
                 warning=warning,
                 call=_call_for_task(idempotency_key, task, skip_cache=skip_cache),
             )
-        await self._open.execution.ensure()
+        await self._have_executed()
         return tuple(started.values())
 
     async def create_container(self, spec: ContainerSpec) -> ContainerRecord:

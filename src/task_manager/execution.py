@@ -116,7 +116,7 @@ class ExecutionByWorker:
 
     async def ensure(self) -> None:
         """Start a worker unless there is one."""
-        from task_manager.worker_process import ensure_worker
+        from task_manager.worker_starting import ensure_worker
 
         await asyncio.to_thread(ensure_worker, self._settings)
 

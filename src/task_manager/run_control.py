@@ -10,19 +10,22 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from task_manager.config import Settings
-from task_manager.errors import InvalidInput, NotFound
+from task_manager.errors import InvalidInput, NotFound, WorkerError
 from task_manager.execution import Execution
 from task_manager.models import Project, WorkflowRun
 from task_manager.queue_explanation import Wait, explain_wait
 from task_manager.run_starting import RunStarter
 from task_manager.store import Store, projects, queue, runs, tasks, workflows
+from task_manager.structured_log import get_logger
 from task_manager.workflow_creation import WorkflowMaker
 from task_manager.workflow_status import Reason
+
+log = get_logger(__name__)
 
 T = TypeVar("T")
 
 _CANCEL_SECONDS = 10.0
-_ENSURE_SECONDS = 2.0
+_ENSURE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ class RunControl:
 
         Raises:
             NotFound: There is no such run.
+            WorkerError: No worker can be started; the run stays queued.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
@@ -124,7 +128,7 @@ class RunControl:
             NotFound: There is no such project.
         """
         project = await self._open.store.run(projects.resume, project_id, now=self._clock())
-        await self._open.execution.ensure()
+        await self._have_executed()
         return project
 
     async def rerun(self, run_id: str, *, from_step: str | None = None, actor: str = "local") -> WorkflowRun:
@@ -159,7 +163,7 @@ class RunControl:
         again = await self._open.starter.start_again(
             run, task, workflow, from_step=from_step, actor=actor, warning=warning
         )
-        await self._open.execution.ensure()
+        await self._have_executed()
         return again
 
     async def why_waiting(self, run_id: str) -> Wait:
@@ -187,6 +191,13 @@ class RunControl:
             for task in (waited, guard):
                 task.cancel()
             await asyncio.wait([waited, guard])
+
+    async def _have_executed(self) -> None:
+        """Have a worker for what was just queued, which stays queued without one; who waits for it meets the error."""
+        try:
+            await self._open.execution.ensure()
+        except WorkerError as error:
+            log.warning("no_worker", error=str(error))
 
     async def _wish_cancelled(self, run_id: str, reason: Reason, actor: str) -> WorkflowRun:
         return await self._open.store.run(queue.wish_cancelled, run_id, reason=reason, actor=actor, now=self._clock())

@@ -93,7 +93,11 @@ class Worker:
         """
         sequence = await self._store.run(events.last_sequence)
         await self._store.run(workers.put, self.record)
-        await self._orchestrator.start(self._carry_out)
+        try:
+            await self._orchestrator.start(self._carry_out)
+        except BaseException:
+            await self._store.run(workers.remove, self.record.id)
+            raise
         self._loops = [
             asyncio.create_task(self._serve(), name="worker queue"),
             asyncio.create_task(self._follow(sequence), name="worker events"),

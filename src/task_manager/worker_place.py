@@ -13,6 +13,7 @@ from task_manager.file_locks import try_lock
 
 _MOST_PLACES: Final = 64
 _FOLDER: Final = "workers"
+_FIRST: Final = "1.lock"
 
 
 @dataclass
@@ -44,6 +45,11 @@ class WorkerPlace:
                 return cls(f"{socket.gethostname()}-{number}" if shared else "worker", descriptor)
         return None
 
+    def mark_served(self) -> None:
+        """Note that this process has begun to take runs."""
+        os.pwrite(self.descriptor, f"{os.getpid()}\n".encode(), 0)
+        os.ftruncate(self.descriptor, len(f"{os.getpid()}\n"))
+
     def release(self) -> None:
         """Let others have it."""
         os.close(self.descriptor)
@@ -51,7 +57,7 @@ class WorkerPlace:
 
 def is_held(data_dir: Path) -> bool:
     """Whether a process holds a data folder's first place."""
-    file = data_dir / _FOLDER / "1.lock"
+    file = data_dir / _FOLDER / _FIRST
     if not file.exists():
         return False
     descriptor = _lock(file)
@@ -59,6 +65,14 @@ def is_held(data_dir: Path) -> bool:
         return True
     os.close(descriptor)
     return False
+
+
+def served_by(data_dir: Path) -> int | None:
+    """The process that took runs in a data folder's first place most recently; it may have ended since."""
+    try:
+        return int((data_dir / _FOLDER / _FIRST).read_text())
+    except (OSError, ValueError):
+        return None
 
 
 def _lock(file: Path) -> int | None:

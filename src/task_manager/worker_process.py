@@ -1,4 +1,4 @@
-"""The worker as a process of its own: started detached when somebody needs one, ending when it is idle."""
+"""The worker as a process of its own, which ends when it is idle, or when it is asked to."""
 
 from __future__ import annotations
 
@@ -6,13 +6,8 @@ import asyncio
 import os
 import signal
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from task_manager.communication import DaggerCommunicationManager
@@ -28,12 +23,8 @@ from task_manager.worker_place import WorkerPlace, is_held
 
 log = get_logger(__name__)
 
-LOG_FILE: Final = "worker.log"
 _LOOK_SECONDS: Final = 0.5
 _STOP_SECONDS: Final = 30.0
-_LAST_LINES: Final = 3
-_START_SECONDS: Final = 10.0
-_LARGEST_LOG: Final = 4 << 20
 
 
 async def serve(settings: Settings, *, until_idle: bool, ready: Callable[[WorkerRecord], None]) -> None:
@@ -91,6 +82,7 @@ async def _serve_at(
     await worker.start()
     warming = asyncio.create_task(_warm_up(communication))
     try:
+        place.mark_served()
         ready(worker.record)
         while not stop.is_set() and not (until_idle and await _is_idle(worker, store, settings)):
             with suppress(TimeoutError):
@@ -127,80 +119,6 @@ def durable_orchestrator(settings: Settings, worker_id: str) -> Orchestrator:
 
     url = sqlite_url(settings.data_dir) if settings.database_url is None else postgresql_url(settings.database_url)
     return DurableOrchestrator(url, worker_id=worker_id, places=settings.run_parallelism)
-
-
-def ensure_worker(settings: Settings) -> bool:
-    """Start a worker, detached from this process, unless one holds the data folder or is about to.
-
-    Returns:
-        Whether one was started.
-
-    Raises:
-        WorkerError: It cannot be started.
-    """
-    if is_held(settings.data_dir) or _is_starting(settings.data_dir):
-        return False
-    command = [sys.executable, "-m", "task_manager", "worker", "run", "--until-idle", "--settings-from-stdin"]
-    with _log_file(settings.data_dir).open("ab") as output:
-        try:
-            process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True, cwd="/"
-            )
-        except OSError as error:
-            raise WorkerError(f"No worker could be started: {error.strerror}.") from error
-    if process.stdin is not None:
-        with suppress(BrokenPipeError), process.stdin as pipe:
-            pipe.write(settings.model_dump_json().encode())
-    _started.append(_Started(settings.data_dir, process, time.monotonic()))
-    return True
-
-
-@dataclass(frozen=True)
-class _Started:
-    """A worker that this process started; one that is not waited for would stay as a zombie."""
-
-    data_dir: Path
-    process: subprocess.Popen[bytes]
-    at: float
-
-
-_started: list[_Started] = []
-
-
-def _is_starting(data_dir: Path) -> bool:
-    """Whether a worker that this process started for a data folder may be about to take its place.
-
-    Raises:
-        WorkerError: One ended with an error instead.
-    """
-    starting = False
-    for worker in tuple(_started):
-        code = worker.process.poll()
-        if code is not None:
-            _started.remove(worker)
-        if worker.data_dir == data_dir:
-            if code is not None and code > 0:
-                raise _ended(data_dir, code)
-            starting |= code is None and time.monotonic() - worker.at < _START_SECONDS
-    return starting
-
-
-def _ended(data_dir: Path, code: int) -> WorkerError:
-    file = data_dir / LOG_FILE
-    last = file.read_text(errors="replace").strip().splitlines()[-_LAST_LINES:]
-    return WorkerError(
-        f"The worker ended with code {code}: {' '.join(last)}",
-        remedy=f"See {file}, or run it in sight: task-manager worker run.",
-        details={"code": code, "log": str(file)},
-    )
-
-
-def _log_file(data_dir: Path) -> Path:
-    file = data_dir / LOG_FILE
-    if file.exists() and file.stat().st_size > _LARGEST_LOG:
-        file.replace(file.with_suffix(".log.1"))
-    file.touch(mode=0o600)
-    return file
 
 
 async def stop_worker(store: Store, settings: Settings) -> WorkerRecord | None:
