@@ -1,5 +1,6 @@
 """`TaskService`: projects, phases and tasks are made, changed and removed; what cannot be is refused with words."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,11 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import delete
 
 from task_manager.errors import Conflict, DependencyCycle, InvalidInput, NotFound, SourceNotFound
 from task_manager.graph import find_cycle
 from task_manager.models import Priority, Task, WorkflowRun
-from task_manager.store import Store, projects, runs, tasks
+from task_manager.store import Store, projects, runs, tables, tasks
 from task_manager.task_rules import MAX_RECORD_BYTES
 from task_manager.task_service import TaskService
 from task_manager.workflow_status import TaskStatus, WorkflowStatus
@@ -31,6 +33,7 @@ def store(opened: Store) -> Store:
     """An open store with nothing in it."""
     for project in opened.run_sync(projects.list_, limit=500).items:
         opened.run_sync(projects.delete, project.id)
+    opened.run_sync(lambda c: c.execute(delete(tables.idempotency_keys)))
     return opened
 
 
@@ -48,6 +51,41 @@ async def everything(service: TaskService) -> tuple[object, ...]:
         (await service.list_phases()).items,
         (await service.list_tasks()).items,
     )
+
+
+class TestCallsWithAKey:
+    async def test_a_record_is_made_once_and_other_arguments_are_refused(self, service: TaskService) -> None:
+        project = await service.create_project("p", idempotency_key="k")
+        phase = await service.create_phase("p", "One", idempotency_key="k")
+        task = await service.create_task("p", "T", labels=["a"], idempotency_key="k")
+        before = await everything(service)
+        assert await service.create_project("p", idempotency_key="k") == project
+        assert await service.create_phase("p", "One", idempotency_key="k") == phase
+        assert await service.create_task("p", "T", labels=["a"], idempotency_key="k") == task
+        with pytest.raises(Conflict, match="other arguments"):
+            await service.create_project("q", idempotency_key="k")
+        with pytest.raises(Conflict, match="other arguments"):
+            await service.create_phase("p", "Two", idempotency_key="k")
+        with pytest.raises(Conflict, match="other arguments"):
+            await service.create_task("p", "T", labels=["b"], idempotency_key="k")
+        assert await everything(service) == before
+
+    async def test_of_many_at_the_same_time_one_makes_the_record(self, service: TaskService) -> None:
+        await service.create_project("p")
+        calls = [service.create_task("p", "T", idempotency_key="k") for _ in range(20)]
+        assert len({task.id for task in await asyncio.gather(*calls)}) == 1
+        assert len((await service.list_tasks()).items) == 1
+
+    async def test_a_call_that_failed_may_be_made_again_with_its_key(self, service: TaskService) -> None:
+        with pytest.raises(NotFound):
+            await service.create_task("p", "T", idempotency_key="k")
+        await service.create_project("p")
+        assert (await service.create_task("p", "T", idempotency_key="k")).title == "T"
+
+    async def test_what_cannot_be_stored_is_refused_with_a_key_too(self, service: TaskService) -> None:
+        await service.create_project("p", metadata={"a": 1}, idempotency_key="k")
+        with pytest.raises(InvalidInput):
+            await service.create_project("p", metadata={"a": object()}, idempotency_key="k")
 
 
 class TestProjects:

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import JsonValue
 
 from task_manager.config import Settings
 from task_manager.dagger_integration import TaskWorkflowIntegration
 from task_manager.errors import (
+    Conflict,
     DependenciesNotMet,
     InvalidInput,
     InvalidParameters,
@@ -454,3 +456,29 @@ async def test_a_function_that_cannot_be_run_fails_its_run_and_says_why(
         assert state.latest is not None
         assert state.latest.run.reason is not None
         assert said in state.latest.run.reason.text
+
+
+async def test_a_key_makes_one_workflow_and_refuses_other_arguments(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        task = await s.task("T")
+        definition: dict[str, JsonValue] = {"steps": [{"id": "only", "image": "busybox", "command": ["true"]}]}
+        made = await s.integration.create_workflow_from_definition(task.id, definition, idempotency_key="k")
+        again = await s.integration.create_workflow_from_definition(task.id, definition, idempotency_key="k")
+        own = await s.integration.create_workflow_from_task(task.id, idempotency_key="k")
+        assert (again, own.version) == (made, 2)
+        with pytest.raises(Conflict, match="other arguments"):
+            await s.integration.create_workflow_from_definition(task.id, definition, "name", idempotency_key="k")
+        with pytest.raises(Conflict, match="other arguments"):
+            await s.integration.create_workflow_from_task(task.id, custom_inputs={"a": 1}, idempotency_key="k")
+
+
+async def test_a_key_starts_a_project_s_runs_once(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        first = await s.task("First")
+        await s.task("Second", needs=(first,))
+        started = await s.integration.execute_workflows_for_project(s.project.id, idempotency_key="k")
+        again = await s.integration.execute_workflows_for_project(s.project.id, idempotency_key="k")
+        assert [run.id for run in again] == [run.id for run in started]
+        assert len(started) == 2
+        with pytest.raises(Conflict, match="other arguments"):
+            await s.integration.execute_workflows_for_project(s.project.id, skip_cache=True, idempotency_key="k")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,9 +19,11 @@ from task_manager.errors import DependenciesNotMet, DependencyCycle, InvalidInpu
 from task_manager.execution import Execution, ExecutionByWorker, ExecutionHere
 from task_manager.models import Artifact, StepRecord, Task, Workflow, WorkflowRun, WorkflowType, utc_now
 from task_manager.pipeline_converter import PipelineConverter
+from task_manager.repeated_calls import find, find_all
 from task_manager.run_control import Opened, RunControl
-from task_manager.run_starting import Call, RunStarter
+from task_manager.run_starting import RunStarter, Start
 from task_manager.store import Store, artifacts, phases, projects, results, runs, steps, tasks, workflows
+from task_manager.store.idempotency import Call
 from task_manager.workflow_cache import PipelineCache
 from task_manager.workflow_creation import WorkflowMaker, chosen
 from task_manager.workflow_status import TaskStatus
@@ -133,6 +135,8 @@ class TaskWorkflowIntegration(RunControl):
         task_id: str,
         workflow_name: str | None = None,
         custom_inputs: Mapping[str, JsonValue] | None = None,
+        *,
+        idempotency_key: str | None = None,
     ) -> Workflow:
         """Make a task's workflow from its template, its own definition, or by its type and requirements.
 
@@ -140,6 +144,7 @@ class TaskWorkflowIntegration(RunControl):
             task_id: The task's id.
             workflow_name: By default the task's title.
             custom_inputs: Values that win over the task's inputs.
+            idempotency_key: Names this call: made again with the same key, it returns the same workflow.
 
         Returns:
             The new version, which is now the task's current workflow.
@@ -148,36 +153,68 @@ class TaskWorkflowIntegration(RunControl):
             NotFound: There is no such task or template.
             InvalidParameters: The inputs do not fit the template.
             InvalidPipeline: The task's definition is not valid.
+            Conflict: The key was used with other arguments.
         """
         task = await self._task(task_id)
-        conversion = await self._open.maker.convert(task, parameters=custom_inputs)
-        return await self._open.maker.keep(task, conversion, workflow_name)
+        arguments: dict[str, JsonValue] = {"task": task.id, "name": workflow_name, "inputs": dict(custom_inputs or {})}
+        call = Call("create_workflow_from_task", idempotency_key, arguments)
+        return await self._open.maker.make_once(call, task, workflow_name, parameters=custom_inputs)
 
     async def create_workflow_from_template(
-        self, task_id: str, template_id: str, parameters: Mapping[str, JsonValue] | None = None
+        self,
+        task_id: str,
+        template_id: str,
+        parameters: Mapping[str, JsonValue] | None = None,
+        *,
+        idempotency_key: str | None = None,
     ) -> Workflow:
         """Make a task's workflow from a template.
+
+        Args:
+            task_id: The task's id.
+            template_id: The template's id.
+            parameters: Values for the template's parameters.
+            idempotency_key: Names this call: made again with the same key, it returns the same workflow.
 
         Raises:
             NotFound: There is no such task or template.
             InvalidParameters: The parameters do not fit the template.
+            Conflict: The key was used with other arguments.
         """
         task = await self._task(task_id)
-        conversion = await self._open.maker.convert(task, template_id=template_id, parameters=parameters)
-        return await self._open.maker.keep(task, conversion)
+        arguments: dict[str, JsonValue] = {
+            "task": task.id,
+            "template": template_id,
+            "parameters": dict(parameters or {}),
+        }
+        call = Call("create_workflow_from_template", idempotency_key, arguments)
+        return await self._open.maker.make_once(call, task, template_id=template_id, parameters=parameters)
 
     async def create_workflow_from_definition(
-        self, task_id: str, definition: Mapping[str, JsonValue], workflow_name: str | None = None
+        self,
+        task_id: str,
+        definition: Mapping[str, JsonValue],
+        workflow_name: str | None = None,
+        *,
+        idempotency_key: str | None = None,
     ) -> Workflow:
         """Make a task's workflow from a custom definition, in the schema of `Pipeline`.
+
+        Args:
+            task_id: The task's id.
+            definition: The definition.
+            workflow_name: By default the task's title.
+            idempotency_key: Names this call: made again with the same key, it returns the same workflow.
 
         Raises:
             NotFound: There is no such task.
             InvalidPipeline: The definition is not valid; all findings are in the details.
+            Conflict: The key was used with other arguments.
         """
         task = await self._task(task_id)
-        conversion = await self._open.maker.convert(task, definition=definition)
-        return await self._open.maker.keep(task, conversion, workflow_name, definition=definition)
+        arguments: dict[str, JsonValue] = {"task": task.id, "name": workflow_name, "definition": dict(definition)}
+        call = Call("create_workflow_from_definition", idempotency_key, arguments)
+        return await self._open.maker.make_once(call, task, workflow_name, definition=definition)
 
     async def execute_task_workflow(
         self,
@@ -221,22 +258,12 @@ class TaskWorkflowIntegration(RunControl):
                 "skip_cache": skip_cache,
             },
         )
-        known = await self._open.starter.known(call)
+        known = await find(self._open.store, call, runs.get)
         if known is not None:
             return known
         workflow = await self._open.maker.ready(task, workflow_type, workflow_params)
-        after = await self._upstream(task, running={})
-        run = await self._open.starter.start(
-            task,
-            workflow,
-            skip_cache=skip_cache,
-            actor=actor,
-            after=after,
-            call=call,
-            warning=await self._open.execution.prepare(),
-        )
-        await self._have_executed()
-        return run
+        start = Start(task, workflow, await self._upstream(task, together=()))
+        return (await self._start([start], call, skip_cache=skip_cache, actor=actor))[0]
 
     async def get_workflow_status(self, task_id: str) -> WorkflowState:
         """A task's current workflow and latest run.
@@ -304,7 +331,7 @@ class TaskWorkflowIntegration(RunControl):
             status: Only the tasks in this status.
             skip_cache: Whether no step may be answered from an earlier run.
             actor: Who asks, for the event log.
-            idempotency_key: Names this call: made again with the same key, it starts no task a second time.
+            idempotency_key: Names this call: made again with the same key, it returns the same runs.
 
         Returns:
             The runs as they were started, in dependency order.
@@ -316,26 +343,35 @@ class TaskWorkflowIntegration(RunControl):
             InvalidInput: A task cannot be converted; the error names it.
             Conflict: The key was used with other arguments.
         """
-        ordered = _in_order(await self._select(project_id, phase_id, status))
-        chosen_ids = dict.fromkeys((task.id for task in ordered), "")
-        for task in ordered:
-            await self._upstream(task, running=chosen_ids)
-        ready = [(task, await self._open.maker.ready(task, workflow_type, None)) for task in ordered]
-        started: dict[str, WorkflowRun] = {}
+        project = await self._open.store.run(projects.find, project_id)
+        call = Call(
+            "execute_workflows_for_project",
+            idempotency_key,
+            {
+                "project": project.id,
+                "workflow_type": str(workflow_type) if workflow_type else None,
+                "phase": phase_id,
+                "status": str(status) if status else None,
+                "skip_cache": skip_cache,
+            },
+        )
+        known = await find_all(self._open.store, call, runs.get)
+        if known is not None:
+            return known
+        ordered = _in_order(await self._select(project.id, phase_id, status))
+        together = {task.id for task in ordered}
+        after = [await self._upstream(task, together=together) for task in ordered]
+        ready = [await self._open.maker.ready(task, workflow_type, None) for task in ordered]
+        starts = [Start(*one) for one in zip(ordered, ready, after, strict=True)]
+        return await self._start(starts, call, skip_cache=skip_cache, actor=actor)
+
+    async def _start(
+        self, starts: Sequence[Start], call: Call, *, skip_cache: bool, actor: str
+    ) -> tuple[WorkflowRun, ...]:
         warning = await self._open.execution.prepare()
-        for task, workflow in ready:
-            after = await self._upstream(task, running={**chosen_ids, **{key: run.id for key, run in started.items()}})
-            started[task.id] = await self._open.starter.start(
-                task,
-                workflow,
-                skip_cache=skip_cache,
-                actor=actor,
-                after=after,
-                warning=warning,
-                call=_call_for_task(idempotency_key, task, skip_cache=skip_cache),
-            )
+        started = await self._open.starter.start(starts, skip_cache=skip_cache, actor=actor, call=call, warning=warning)
         await self._have_executed()
-        return tuple(started.values())
+        return started
 
     async def create_container(self, spec: ContainerSpec) -> ContainerRecord:
         """Write down a container to hold; see `DaggerCommunicationManager.create_container`."""
@@ -383,12 +419,12 @@ class TaskWorkflowIntegration(RunControl):
     async def _task(self, task_id: str) -> Task:
         return await self._open.store.run(tasks.find, task_id)
 
-    async def _upstream(self, task: Task, *, running: Mapping[str, str]) -> list[str]:
-        """The runs that a task's run waits for.
+    async def _upstream(self, task: Task, *, together: Collection[str]) -> list[str]:
+        """What a task's run waits for: the ids of runs under way, and of tasks that are started with it.
 
         Args:
             task: The task.
-            running: The tasks that are started with it, each with its run's id once it has one.
+            together: The ids of the tasks that are started with it.
 
         Raises:
             DependenciesNotMet: A dependency is neither done nor about to run.
@@ -396,8 +432,8 @@ class TaskWorkflowIntegration(RunControl):
         after: list[str] = []
         missing: list[Task] = []
         for dependency in task.dependencies:
-            if dependency in running:
-                after += [running[dependency]] if running[dependency] else []
+            if dependency in together:
+                after.append(dependency)
                 continue
             other = await self._open.store.run(tasks.get, dependency)
             under_way = await self._open.store.run(runs.active, task_ids=[other.id])
@@ -431,12 +467,6 @@ class TaskWorkflowIntegration(RunControl):
                 remedy="Create one: task-manager task create.",
             )
         return selected
-
-
-def _call_for_task(key: str | None, task: Task, *, skip_cache: bool) -> Call:
-    """The part of a call for a whole project that is about one task."""
-    about_task = f"{key}/{task.id}" if key is not None else None
-    return Call("execute_workflows_for_project", about_task, {"task": task.id, "skip_cache": skip_cache})
 
 
 def _in_order(selected: Sequence[Task]) -> list[Task]:

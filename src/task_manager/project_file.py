@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -31,7 +32,9 @@ from task_manager.errors import InvalidInput, near_misses
 from task_manager.graph import find_cycle, layers
 from task_manager.model_findings import model_findings
 from task_manager.models import Label, Phase, Priority, Project, Task, Title, new_id
-from task_manager.store import Connection, phases, projects, tasks
+from task_manager.repeated_calls import once
+from task_manager.store import Connection, Store, phases, projects, tasks
+from task_manager.store.idempotency import Call
 
 Key = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
 
@@ -229,6 +232,29 @@ def _refused(document: Document, findings: list[_Finding]) -> InvalidInput:
             ]
         },
     )
+
+
+async def create_project(
+    store: Store, file: ProjectFile, folder: Path, now: datetime, *, idempotency_key: str | None = None
+) -> Project:
+    """Create what a checked project file states, all or nothing.
+
+    Args:
+        store: Where.
+        file: The file's contents.
+        folder: The folder it lies in; source folders count from there.
+        now: The time.
+        idempotency_key: Names this call: made again with the same key, it returns the same project.
+
+    Raises:
+        Conflict: The key was used with another file.
+        InvalidInput: A project of that name exists.
+    """
+    new = new_project(file, folder, now)
+    arguments: dict[str, JsonValue] = {"file": file.model_dump(mode="json"), "source": new.project.source_folder}
+    call = Call("create_project_from_file", idempotency_key, arguments)
+    make = partial(store_project, new=new)
+    return await once(store, call, projects.get, make, now=now)
 
 
 def store_project(c: Connection, new: NewProject) -> Project:

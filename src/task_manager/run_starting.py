@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydantic import JsonValue
-
-from task_manager.errors import Conflict
 from task_manager.models import Task, Workflow, WorkflowRun, new_id
 from task_manager.pipeline import HostSource
+from task_manager.repeated_calls import once_all
 from task_manager.snapshots import Snapshots
-from task_manager.store import Connection, Store, idempotency, projects, queue, runs
+from task_manager.store import Connection, Store, projects, queue, runs
+from task_manager.store.idempotency import Call
 from task_manager.workflow_status import Reason
 
 
 @dataclass(frozen=True)
-class Call:
-    """A call that may be made again.
+class Start:
+    """A run that is to be started.
 
     Attributes:
-        key: The caller's name for it; none: each call is another one.
-        arguments: What it was made with.
+        task: Its task.
+        workflow: The task's workflow.
+        after: The tasks among those started together, and the runs under way, that it waits for; by id.
     """
 
-    operation: str
-    key: str | None
-    arguments: Mapping[str, JsonValue]
+    task: Task
+    workflow: Workflow
+    after: Sequence[str] = ()
 
 
 class RunStarter:
@@ -46,60 +47,43 @@ class RunStarter:
         self._clock = clock
         self._snapshots = Snapshots(store.data_dir)
 
-    async def known(self, call: Call) -> WorkflowRun | None:
-        """The run that a call made before; None when it is the first.
-
-        Raises:
-            Conflict: The key was used with other arguments.
-            InvalidInput: The key cannot be used.
-        """
-        if call.key is None:
-            return None
-        return await self._store.run(_known, call)
-
     async def start(
         self,
-        task: Task,
-        workflow: Workflow,
+        starts: Sequence[Start],
         *,
         skip_cache: bool,
         actor: str,
-        after: Sequence[str] = (),
-        call: Call | None = None,
+        call: Call,
         warning: Reason | None = None,
-    ) -> WorkflowRun:
-        """Write a task's new run, queued or waiting, with its sources as they are now.
+    ) -> tuple[WorkflowRun, ...]:
+        """Write new runs, all or none, queued or waiting, with their sources as they are now.
 
         Args:
-            task: The task.
-            workflow: Its workflow.
+            starts: Of which tasks, each after those that it waits for.
             skip_cache: Whether no step may be answered from an earlier run.
             actor: Who asks.
-            after: The runs that it waits for.
-            call: The call that it comes of; of two with the same key at the same time one makes the run.
-            warning: What people should know about how it is going to be executed.
+            call: The call that they come of; of two with the same key at the same time one makes the runs.
+            warning: What people should know about how they are going to be executed.
 
         Raises:
             StoreError: The sources cannot be kept.
             Conflict: The call's key was used with other arguments.
         """
-        run = self._new(
-            task,
-            workflow,
-            actor=actor,
-            skip_cache=skip_cache,
-            parameters=workflow.parameters,
-            snapshot=await self._snapshot(task, workflow),
-            warnings=_warnings(workflow, warning),
-        )
-        try:
-            return await self._store.run(_start, run, tuple(after), call)
-        except Conflict:
-            # Another process may have made the run of this key at the same time.
-            known = await self.known(call) if call else None
-            if known is None:
-                raise
-            return known
+        new = {
+            start.task.id: self._new(
+                start.task,
+                start.workflow,
+                actor=actor,
+                skip_cache=skip_cache,
+                parameters=start.workflow.parameters,
+                snapshot=await self._snapshot(start.task, start.workflow),
+                warnings=_warnings(start.workflow, warning),
+            )
+            for start in starts
+        }
+        after = [[new[one].id if one in new else one for one in start.after] for start in starts]
+        runs_after = tuple(zip(new.values(), after, strict=True))
+        return await once_all(self._store, call, runs.get, partial(_start, runs_after), now=self._clock())
 
     async def start_again(
         self,
@@ -124,7 +108,7 @@ class RunStarter:
             rerun_of=run.id,
             from_step=from_step,
         )
-        return await self._store.run(_start, again, (), None)
+        return await self._store.run(queue.start, again, now=again.created_at)
 
     def _new(self, task: Task, workflow: Workflow, **fields: Any) -> WorkflowRun:
         now = self._clock()
@@ -164,15 +148,5 @@ def _host_sources(workflow: Workflow) -> list[HostSource]:
     return [source for step in steps for source in step.sources if isinstance(source, HostSource)]
 
 
-def _known(c: Connection, call: Call) -> WorkflowRun | None:
-    found = idempotency.known(c, call.operation, call.key or "", dict(call.arguments))
-    return runs.get(c, found) if found else None
-
-
-def _start(c: Connection, run: WorkflowRun, after: Sequence[str], call: Call | None) -> WorkflowRun:
-    if call is not None and call.key is not None:
-        known = _known(c, call)
-        if known is not None:
-            return known
-        idempotency.remember(c, call.operation, call.key, dict(call.arguments), run.id, now=run.created_at)
-    return queue.start(c, run, after, now=run.created_at)
+def _start(new: Sequence[tuple[WorkflowRun, Sequence[str]]], c: Connection) -> list[WorkflowRun]:
+    return [queue.start(c, run, after, now=run.created_at) for run, after in new]

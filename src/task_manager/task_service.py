@@ -6,13 +6,18 @@ Wherever an id is accepted, the name of a project or phase or the title of a tas
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, TypedDict, Unpack
+
+from pydantic_core import to_jsonable_python
 
 from task_manager import task_operations
 from task_manager.artifacts import remove_run_folders
 from task_manager.models import Phase, Priority, Project, Task, new_id, utc_now
-from task_manager.store import Connection, Page, Store, projects
+from task_manager.repeated_calls import once
+from task_manager.store import Connection, Page, Store, phases, projects, tasks
+from task_manager.store.idempotency import Call
 from task_manager.task_rules import absolute_folder, checked
 from task_manager.workflow_status import TaskStatus
 
@@ -71,6 +76,8 @@ class TaskService:
         description: str = "",
         source_folder: str | Path | None = None,
         metadata: Mapping[str, object] | None = None,
+        *,
+        idempotency_key: str | None = None,
     ) -> Project:
         """Create a project.
 
@@ -79,15 +86,19 @@ class TaskService:
             description: For people.
             source_folder: An existing folder; its absolute path is stored.
             metadata: JSON-like data.
+            idempotency_key: Names this call: made again with the same key, it returns the same project.
 
         Raises:
             InvalidInput: A value does not fit, or the name is taken.
             SourceNotFound: The folder does not exist.
+            Conflict: The key was used with other arguments.
         """
         fields = {"name": name, "description": description, "metadata": metadata or {}}
         source = absolute_folder(source_folder)
         project = checked(Project, {**self._stamps("project"), **fields, "source_folder": source})
-        return await self._store.run(projects.insert, project)
+        call = _call("create_project", idempotency_key, {**fields, "source_folder": source})
+        make = partial(projects.insert, project=project)
+        return await once(self._store, call, projects.get, make, now=project.created_at)
 
     async def get_project(self, project_id: str) -> Project:
         """The project of that id or name.
@@ -137,21 +148,27 @@ class TaskService:
         """
         return await self._remove(task_operations.delete_project, project_id)
 
-    async def create_phase(self, project_id: str, name: str, order: int | None = None) -> Phase:
+    async def create_phase(
+        self, project_id: str, name: str, order: int | None = None, *, idempotency_key: str | None = None
+    ) -> Phase:
         """Create a phase.
 
         Args:
             project_id: The project's id or name.
             name: Unique in the project.
             order: Its place among the project's phases, from 0; none: after all of them.
+            idempotency_key: Names this call: made again with the same key, it returns the same phase.
 
         Raises:
             InvalidInput: A value does not fit, or the name is taken.
             NotFound: There is no such project.
+            Conflict: The key was used with other arguments.
         """
-        return await self._store.run(
-            task_operations.create_phase, project_id, {**self._stamps("phase"), "name": name, "order": order}
-        )
+        given = {"name": name, "order": order}
+        call = _call("create_phase", idempotency_key, {"project": project_id, **given})
+        fields = {**self._stamps("phase"), **given}
+        make = partial(task_operations.create_phase, project_id=project_id, fields=fields)
+        return await once(self._store, call, phases.get, make, now=self._clock())
 
     async def get_phase(self, phase_id: str, project_id: str | None = None) -> Phase:
         """The phase of that id or name, of a project or of all.
@@ -204,23 +221,28 @@ class TaskService:
         """
         return await self._remove(task_operations.delete_phase, phase_id, project_id)
 
-    async def create_task(self, project_id: str, title: str, **fields: Unpack[TaskFields]) -> Task:
+    async def create_task(
+        self, project_id: str, title: str, *, idempotency_key: str | None = None, **fields: Unpack[TaskFields]
+    ) -> Task:
         """Create a task.
 
         Args:
             project_id: The project's id or name.
             title: For people.
+            idempotency_key: Names this call: made again with the same key, it returns the same task.
             fields: See `TaskFields`.
 
         Raises:
             InvalidInput: A value does not fit; a dependency is in another project or comes twice.
             NotFound: There is no such project, phase or dependency.
             SourceNotFound: The folder does not exist.
+            Conflict: The key was used with other arguments.
         """
-        given = {name: value for name, value in fields.items() if value is not None}
-        return await self._store.run(
-            task_operations.create_task, project_id, {**self._stamps("task"), **_with_folder(given), "title": title}
-        )
+        given = _with_folder({name: value for name, value in fields.items() if value is not None})
+        call = _call("create_task", idempotency_key, {"project": project_id, "title": title, **given})
+        made = {**self._stamps("task"), **given, "title": title}
+        make = partial(task_operations.create_task, project_id=project_id, fields=made)
+        return await once(self._store, call, tasks.get, make, now=self._clock())
 
     async def get_task(self, task_id: str, project_id: str | None = None) -> Task:
         """The task of that id or title, of a project or of all.
@@ -304,6 +326,10 @@ class TaskService:
     def _stamps(self, kind: str) -> dict[str, object]:
         now = self._clock()
         return {"id": new_id(kind), "created_at": now, "updated_at": now}
+
+
+def _call(operation: str, key: str | None, arguments: Mapping[str, object]) -> Call:
+    return Call(operation, key, to_jsonable_python(arguments, fallback=repr))
 
 
 def _with_folder(changes: Mapping[str, object]) -> Mapping[str, object]:

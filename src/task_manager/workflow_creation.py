@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +16,9 @@ from pydantic import JsonValue
 from task_manager.errors import InvalidInput, WorkflowTypeConflict
 from task_manager.models import Task, Workflow, WorkflowType, new_id
 from task_manager.pipeline_converter import Conversion, PipelineConverter
+from task_manager.repeated_calls import find, once
 from task_manager.store import Store, projects, tasks, workflows
+from task_manager.store.idempotency import Call
 
 Member = TypeVar("Member", bound=StrEnum)
 
@@ -70,6 +73,27 @@ class WorkflowMaker:
             error.message = f"Task {task.title!r}: {error.message}"
             raise
 
+    async def make_once(
+        self,
+        call: Call,
+        task: Task,
+        name: str | None = None,
+        *,
+        template_id: str | None = None,
+        parameters: Mapping[str, JsonValue] | None = None,
+        definition: Mapping[str, JsonValue] | None = None,
+    ) -> Workflow:
+        """Convert a task and store the workflow, unless the call did so before; see `convert` and `keep`.
+
+        Raises:
+            Conflict: The call's key was used with other arguments.
+        """
+        known = await find(self._store, call, workflows.get)
+        if known is not None:
+            return known
+        conversion = await self.convert(task, template_id=template_id, parameters=parameters, definition=definition)
+        return await self.keep(task, conversion, name, definition=definition, call=call)
+
     async def keep(
         self,
         task: Task,
@@ -77,6 +101,7 @@ class WorkflowMaker:
         name: str | None = None,
         *,
         definition: Mapping[str, JsonValue] | None = None,
+        call: Call | None = None,
     ) -> Workflow:
         """Store a conversion as the next version of the task's workflow, which becomes the current one.
 
@@ -85,6 +110,7 @@ class WorkflowMaker:
             conversion: What was made of the task.
             name: By default the task's title.
             definition: The custom definition that was converted, if it is not the task's own.
+            call: The call that asked for it, if it may be made again.
         """
         own = task.pipeline if conversion.template_id is None else None
         workflow = Workflow(
@@ -105,7 +131,13 @@ class WorkflowMaker:
             task_digest=task.definition_digest,
             created_at=self._clock(),
         )
-        return await self._store.run(workflows.create, workflow)
+        return await once(
+            self._store,
+            call or Call("keep_workflow", None, {}),
+            workflows.get,
+            partial(workflows.create, workflow=workflow),
+            now=workflow.created_at,
+        )
 
     async def ready(
         self, task: Task, workflow_type: WorkflowType | str | None, parameters: Mapping[str, JsonValue] | None = None

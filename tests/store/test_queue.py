@@ -3,10 +3,12 @@
 from datetime import timedelta
 
 import pytest
+from pydantic import JsonValue
 
 from task_manager.errors import Conflict, InvalidInput, RunTaken
 from task_manager.models import WorkerRecord, WorkerState, WorkflowRun
 from task_manager.store import Store, idempotency, projects, queue, runs, steps, workers
+from task_manager.store.idempotency import Call
 from task_manager.workflow_status import Reason, StepStatus, WorkflowStatus
 from tests.store.builders import LATER, NOW, a_run, a_step, stored_project, stored_task, stored_workflow
 
@@ -170,22 +172,35 @@ class TestWishes:
         assert store.run_sync(queue.wish_cancelled, run.id, reason=WHY, actor="a", now=LATER) == cancelled
 
 
+def call(key: str | None = "k", operation: str = "execute", **arguments: JsonValue) -> Call:
+    return Call(operation, key, arguments)
+
+
 class TestIdempotencyKeys:
     def test_a_key_leads_to_what_came_of_the_first_call(self, store: Store) -> None:
-        assert store.run_sync(idempotency.known, "execute", "k", {"a": 1}) is None
-        store.run_sync(idempotency.remember, "execute", "k", {"a": 1}, "run-1", now=NOW)
-        assert store.run_sync(idempotency.known, "execute", "k", {"a": 1}) == "run-1"
-        assert store.run_sync(idempotency.known, "create", "k", {"a": 1}) is None
+        assert store.run_sync(idempotency.known, call(a=1)) is None
+        store.run_sync(idempotency.remember, call(a=1), ["run-1"], now=NOW)
+        assert store.run_sync(idempotency.known, call(a=1)) == ("run-1",)
+        assert store.run_sync(idempotency.known, call(operation="create", a=1)) is None
+
+    def test_a_call_that_made_several_records_leads_to_all_in_their_order(self, store: Store) -> None:
+        ids = tuple(f"run-{number}" for number in reversed(range(12)))
+        store.run_sync(idempotency.remember, call(a=1), ids, now=NOW)
+        assert store.run_sync(idempotency.known, call(a=1)) == ids
+
+    def test_a_call_without_a_key_is_another_one_each_time(self, store: Store) -> None:
+        store.run_sync(idempotency.remember, call(None), ["run-1"], now=NOW)
+        assert store.run_sync(idempotency.known, call(None)) is None
 
     def test_a_key_with_other_arguments_is_refused(self, store: Store) -> None:
-        store.run_sync(idempotency.remember, "execute", "k", {"a": 1}, "run-1", now=NOW)
+        store.run_sync(idempotency.remember, call(a=1), ["run-1"], now=NOW)
         with pytest.raises(Conflict, match="other arguments"):
-            store.run_sync(idempotency.known, "execute", "k", {"a": 2})
+            store.run_sync(idempotency.known, call(a=2))
 
     @pytest.mark.parametrize("key", ["", "  ", "k" * 201])
     def test_a_key_that_is_empty_or_too_long_is_refused(self, store: Store, key: str) -> None:
         with pytest.raises(InvalidInput, match="1 to 200 characters"):
-            store.run_sync(idempotency.known, "execute", key, {})
+            store.run_sync(idempotency.known, call(key))
 
 
 class TestWorkers:

@@ -144,7 +144,7 @@ Cursor = Annotated[str | None, typer.Option(help="Where to go on: the cursor tha
 SkipCache = Annotated[bool, typer.Option("--skip-cache", help="Run every step anew.")]
 Detach = Annotated[bool, typer.Option("--detach", "-d", help="Do not wait: print the run and leave it to the worker.")]
 IdempotencyKey = Annotated[
-    str | None, typer.Option("--key", metavar="KEY", help="Names this call: made again, it returns the same run.")
+    str | None, typer.Option("--key", metavar="KEY", help="Names this call: made again, it returns what it made.")
 ]
 Revision = Annotated[int | None, typer.Option(min=1, help="Refuse when it was changed since this revision.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]

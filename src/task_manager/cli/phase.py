@@ -8,6 +8,7 @@ import typer
 
 from task_manager.cli.arguments import (
     Cursor,
+    IdempotencyKey,
     Limit,
     ProjectArgument,
     ProjectOption,
@@ -39,10 +40,11 @@ async def create(
     project: ProjectArgument,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Unique in the project.")],
     order: Order = None,
+    key: IdempotencyKey = None,
 ) -> None:
     """Create a phase; without --order it stands after the others."""
     async with session.application() as application:
-        phase = await application.tasks.create_phase(project, name, order)
+        phase = await application.tasks.create_phase(project, name, order, idempotency_key=key)
     session.output.show(phase, f"Created phase {phase.name}: {phase.id}")
 
 

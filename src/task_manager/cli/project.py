@@ -12,6 +12,7 @@ from rich.text import Text
 from task_manager.cli.arguments import (
     Cursor,
     Detach,
+    IdempotencyKey,
     Limit,
     ProjectArgument,
     Revision,
@@ -68,6 +69,7 @@ async def create(
     file: Annotated[
         Path | None, typer.Option("--from", metavar="FILE", help="Take project, phases and tasks from this file.")
     ] = None,
+    key: IdempotencyKey = None,
 ) -> None:
     """Create a project, empty or with everything that a project file states.
 
@@ -81,20 +83,22 @@ async def create(
         raise InvalidInput("A project needs a name.", remedy="Give one, or a file with --from.")
     async with session.application() as application:
         if file:
-            project, count = await _create_from_file(application, file)
+            project, count = await _create_from_file(application, file, key)
         else:
-            project, count = await application.tasks.create_project(name or "", description or "", source), 0
+            create = application.tasks.create_project
+            project, count = await create(name or "", description or "", source, idempotency_key=key), 0
     tasks = f" with {count} task{'s' if count != 1 else ''}" if count else ""
     session.output.show(project, f"Created project {project.name}{tasks}: {project.id}")
 
 
-async def _create_from_file(application: Application, file: Path) -> tuple[Project, int]:
+async def _create_from_file(application: Application, file: Path, key: str | None) -> tuple[Project, int]:
     from task_manager.models import utc_now
-    from task_manager.project_file import new_project, read_project_file, store_project
+    from task_manager.project_file import create_project, read_project_file
 
     templates = {template.id for template in application.templates.list()}
-    new = new_project(read_project_file(file, templates=templates), file.parent, utc_now())
-    return await application.store.run(store_project, new), len(new.tasks)
+    contents = read_project_file(file, templates=templates)
+    project = await create_project(application.store, contents, file.parent, utc_now(), idempotency_key=key)
+    return project, len(contents.tasks)
 
 
 async def list_(session: Session, *, limit: Limit = 50, cursor: Cursor = None) -> None:
@@ -194,6 +198,7 @@ async def run(
     ] = None,
     skip_cache: SkipCache = False,
     detach: Detach = False,
+    key: IdempotencyKey = None,
 ) -> None:
     """Run the workflows of a project's tasks, in parallel as far as their dependencies allow, and wait for their ends.
 
@@ -207,7 +212,7 @@ async def run(
         found = await application.tasks.get_project(project)
         phase_id = (await application.tasks.get_phase(phase, found.id)).id if phase else None
         started = await (await application.workflows()).execute_workflows_for_project(
-            found.id, workflow_type, phase_id, status, skip_cache
+            found.id, workflow_type, phase_id, status, skip_cache, idempotency_key=key
         )
         if detach:
             text = f"Started {len(started)} runs; see: task-manager project status {found.name}"

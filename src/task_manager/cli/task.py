@@ -13,6 +13,7 @@ from rich.text import Text
 
 from task_manager.cli.arguments import (
     Cursor,
+    IdempotencyKey,
     Inputs,
     Limit,
     ProjectArgument,
@@ -108,6 +109,7 @@ async def create(
     inputs: Inputs = None,
     pipeline: Definition = None,
     criteria: Criteria = None,
+    key: IdempotencyKey = None,
 ) -> None:
     """Create a task in a project."""
     fields = given(
@@ -129,6 +131,7 @@ async def create(
             labels=label or (),
             inputs=parse_inputs(inputs or []),
             acceptance_criteria=criteria or (),
+            idempotency_key=key,
             **fields,
         )
     session.output.show(task, f"Created task {task.title}: {task.id}")

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from task_manager.cli.arguments import (
     Cursor,
+    IdempotencyKey,
     Inputs,
     Limit,
     ProjectOption,
@@ -60,6 +61,7 @@ async def create(
     ] = None,
     inputs: Inputs = None,
     name: Annotated[str | None, typer.Option(help="By default the task's title.")] = None,
+    key: IdempotencyKey = None,
 ) -> None:
     """Make a task's workflow: from a template, from a file, or by the task's own type and requirements.
 
@@ -77,11 +79,13 @@ async def create(
     async with session.application() as application:
         workflows = await application.workflows()
         if definition:
-            workflow = await workflows.create_workflow_from_definition(task, _read(definition), name)
+            workflow = await workflows.create_workflow_from_definition(
+                task, _read(definition), name, idempotency_key=key
+            )
         elif template:
-            workflow = await workflows.create_workflow_from_template(task, template, values)
+            workflow = await workflows.create_workflow_from_template(task, template, values, idempotency_key=key)
         else:
-            workflow = await workflows.create_workflow_from_task(task, name, values)
+            workflow = await workflows.create_workflow_from_task(task, name, values, idempotency_key=key)
     session.output.show(workflow, _workflow_view(workflow))
 
 
