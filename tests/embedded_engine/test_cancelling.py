@@ -2,9 +2,11 @@
 
 import asyncio
 import signal
+import time
 import uuid
 from pathlib import Path
 
+import dagger
 import httpx
 import pytest
 
@@ -13,6 +15,8 @@ from tests.embedded_engine.waiting import runs, until, wait_until
 
 STOPPED_WITHIN_SECONDS = 2
 STARTED_WITHIN_SECONDS = 20
+# A service that is asked to end and does not is killed then.
+KILLED_AFTER_SECONDS = 10
 
 
 def sleeping(image: str, marker: str, *, field: str = "exitCode") -> dict[str, str]:
@@ -108,3 +112,13 @@ async def test_what_a_killed_session_left_is_swept_by_the_next(tmp_path: Path, b
         query = f'{{container {{from(address: "{busybox_image}") {{withExec(args: ["echo", "hi"]) {{stdout}}}}}}}}'
         assert "errors" not in following.post(query)
     assert list((tmp_path / "state/tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize("user", ["", "1234"])
+async def test_a_service_hears_that_it_shall_end_however_young_it_is(busybox: dagger.Container, user: str) -> None:
+    for _ in range(8):
+        fresh = busybox.with_env_variable("MARKER", uuid.uuid4().hex).with_user(user)
+        service = await fresh.as_service(args=["sleep", "1000"]).start()
+        began = time.monotonic()
+        await service.stop()
+        assert time.monotonic() - began < KILLED_AFTER_SECONDS

@@ -13,7 +13,7 @@ import re
 import signal
 import struct
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 CLONE_NEWNS = 0x0002_0000
 CLONE_NEWUTS = 0x0400_0000
@@ -257,18 +257,21 @@ def forget_inherited_signals() -> None:
             _call(_number("rt_sigaction"), ctypes.c_int(number), default, None, size)
 
 
-def default_signals() -> None:
+def default_signals(blocked: Collection[int] = ()) -> None:
     """Give every signal that the interpreter or a launcher handles its default effect, and let every one through.
 
     That includes those that the C library keeps to itself and `signal` therefore leaves blocked.
+
+    Args:
+        blocked: The signals that stay blocked for now.
 
     Raises:
         OSError: The kernel refused.
     """
     for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGCHLD, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
-    none = (0).to_bytes(_SIGNAL_SET_BYTES, sys.byteorder)
-    _call(_number("rt_sigprocmask"), ctypes.c_int(signal.SIG_SETMASK), none, None, ctypes.c_size_t(len(none)))
+    mask = sum(1 << (number - 1) for number in blocked).to_bytes(_SIGNAL_SET_BYTES, sys.byteorder)
+    _call(_number("rt_sigprocmask"), ctypes.c_int(signal.SIG_SETMASK), mask, None, ctypes.c_size_t(len(mask)))
 
 
 def pivot_root_here() -> None:

@@ -13,7 +13,7 @@ import signal
 import socket
 import stat
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,10 +120,11 @@ def _run(spec: SandboxSpec, standard: tuple[int, int, int], report: int, surroun
     command = _Command(spec, identity, streams.command, limits, surroundings.call_filter)
     if not spec.init:
         _execute(command)
+    forwarding = _Forwarding()
     # The object is kept: forgotten, it would wait for its process itself.
-    spawned = _spawned(command)
+    spawned = _spawned(command, forwarding)
     child = spawned.pid if spawned else _forked(command)
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
+    forwarding.begin(child)
     kernel.set_capabilities(_INIT_CAPABILITIES)
     return _attend(child, streams)
 
@@ -167,6 +168,35 @@ def _enter_working_folder(path: str) -> None:
         os.chdir(path)
     except FileExistsError:
         raise OSError(errno.ENOTDIR, "the working folder is not a folder:", path) from None
+
+
+class _Forwarding:
+    """Passes SIGTERM on to the command, also one that came before the command was there.
+
+    The launcher hands it down blocked, so that none is lost on the way to here.
+    """
+
+    def __init__(self) -> None:
+        self._child = 0
+        self._early = False
+
+    def expect(self) -> None:
+        """Take signals from now on, for a command that is about to begin."""
+        signal.signal(signal.SIGTERM, self._on_signal)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+    def begin(self, child: int) -> None:
+        """Pass on to a command what comes, and what came."""
+        self.expect()
+        self._child = child
+        if self._early:
+            os.kill(child, signal.SIGTERM)
+
+    def _on_signal(self, *_: object) -> None:
+        if self._child:
+            os.kill(self._child, signal.SIGTERM)
+        else:
+            self._early = True
 
 
 class _Streams:
@@ -259,20 +289,23 @@ class _Command:
         """
         return _find(self.spec.arguments[0], self.environment().get("PATH", ""))
 
-    def become(self) -> None:
+    def become(self, blocked: Collection[int] = ()) -> None:
         """Take on what the program inherits: identity, signals, limits, filter.
+
+        Args:
+            blocked: The signals that stay blocked for now.
 
         Raises:
             OSError: The kernel refused.
         """
         _become(self.identity)
-        kernel.default_signals()
+        kernel.default_signals(blocked)
         _lower(self.limits)
         if self.call_filter:
             kernel.filter_calls(self.call_filter)
 
 
-def _spawned(command: _Command) -> subprocess.Popen[bytes] | None:
+def _spawned(command: _Command, forwarding: _Forwarding) -> subprocess.Popen[bytes] | None:
     """Start a command of root by vfork(2): copying this process's memory takes longer than many a command.
 
     Returns:
@@ -281,7 +314,9 @@ def _spawned(command: _Command) -> subprocess.Popen[bytes] | None:
     """
     if (command.identity.user, command.identity.group) != (0, 0) or "memory" in command.spec.limits:
         return None
-    command.become()
+    command.become(blocked={signal.SIGTERM})
+    # What is blocked here would be so in the command.
+    forwarding.expect()
     try:
         return subprocess.Popen(
             command.spec.arguments,
@@ -297,6 +332,8 @@ def _spawned(command: _Command) -> subprocess.Popen[bytes] | None:
 
 
 def _forked(command: _Command) -> int:
+    # The copy must not take for its own what comes before it lets signals through.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     child = os.fork()
     if child == 0:
         _execute(command)

@@ -46,6 +46,9 @@ class Launcher:
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._waiting: dict[int, asyncio.Future[int]] = {}
+        self._started: set[int] = set()
+        # By sandbox, the signals that are sent to it as soon as it is started.
+        self._early: dict[int, list[int]] = {}
         self._number = 0
         connection.setblocking(False)
 
@@ -82,11 +85,14 @@ class Launcher:
         ended = self._waiting[number] = asyncio.get_running_loop().create_future()
         try:
             await self._send(spec, number, stdin, [reader.writing for reader in readers])
+            self._on_started(number)
             status = await self._ended(number, ended)
             for reader in readers:
                 await reader.finished()
         finally:
             del self._waiting[number]
+            self._started.discard(number)
+            self._early.pop(number, None)
             for reader in readers:
                 reader.close()
         return _outcome(status, bytes(report))
@@ -100,9 +106,20 @@ class Launcher:
             raise
 
     def signal(self, number: int, signal_number: int) -> None:
-        """Send a signal to process 1 of a sandbox, which passes SIGTERM on; SIGKILL ends everything in it."""
+        """Send a signal to process 1 of a sandbox, which passes SIGTERM on; SIGKILL ends everything in it.
+
+        A sandbox that is yet to be started gets it when it is.
+        """
+        if number not in self._started:
+            self._early.setdefault(number, []).append(signal_number)
+            return
         with suppress(OSError):
             self._connection.send(json.dumps({"signal": number, "number": int(signal_number)}).encode())
+
+    def _on_started(self, number: int) -> None:
+        self._started.add(number)
+        for early in self._early.pop(number, []):
+            self.signal(number, early)
 
     async def wait_for_ports(self, address: str, ports: Sequence[int]) -> None:
         """Return when ports in the session's network accept connections, however long that takes.
@@ -114,10 +131,12 @@ class Launcher:
         ended = self._waiting[number] = asyncio.get_running_loop().create_future()
         try:
             self._connection.send(json.dumps({"probe": number, "address": address, "ports": list(ports)}).encode())
+            self._started.add(number)
             if await self._ended(number, ended):
                 raise SandboxError("the session's network cannot be reached")
         finally:
             del self._waiting[number]
+            self._started.discard(number)
 
     def next_number(self) -> int:
         """Return a number for the next sandbox."""

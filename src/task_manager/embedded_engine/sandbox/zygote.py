@@ -149,7 +149,8 @@ def _serve(connection: socket.socket, carrier: Carrier | None) -> NoReturn:
         kernel.die_with_parent()
         kernel.forget_inherited_signals()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        # A sandbox begins with it blocked, not ignored: what it is sent early waits until it can pass it on.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         os.chdir("/")
         # Copies share this memory: a collection in each would touch, and so copy, all of it.
         gc.disable()
