@@ -7,7 +7,9 @@ from pathlib import Path
 
 import dagger
 import pytest
+import pytest_asyncio
 from dagger.client._session import ConnectParams, SingleConnection
+from pytest_asyncio import is_async_test
 
 from tests.embedded_engine.engine import EngineProcess
 from tests.embedded_engine.machine import BEYOND, TUNNELS, Listener, Machine
@@ -28,9 +30,17 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
         yield running
 
 
-@pytest.fixture
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the tests of this folder share an event loop, and with it a connection, unless a module has its own."""
+    for item in items:
+        is_here = Path(__file__).parent in item.path.parents
+        if is_here and is_async_test(item) and not any(mark.kwargs for mark in item.iter_markers("asyncio")):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def dag(engine: EngineProcess) -> AsyncIterator[dagger.Client]:
-    """The SDK's client, connected to the shared session."""
+    """The SDK's client, connected to the shared session; one for all tests, since each reads the whole schema."""
     async with connected(engine) as client:
         yield client
 
@@ -42,7 +52,7 @@ async def connected(session: EngineProcess) -> AsyncIterator[dagger.Client]:
         yield dagger.Client.from_connection(connection)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def busybox(dag: dagger.Client, busybox_image: str) -> dagger.Container:
     """A container made from the busybox image."""
     return dag.container().from_(busybox_image)

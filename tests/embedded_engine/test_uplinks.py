@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dagger
 import pytest
+import pytest_asyncio
 
 from tests.embedded_engine.conftest import connected, shell
 from tests.embedded_engine.engine import EngineProcess
@@ -36,7 +37,7 @@ def session(request: pytest.FixtureRequest, machine: Machine, tmp_path: Path) ->
         yield running
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def uplinked(machine: Machine, tmp_path: Path) -> AsyncIterator[dagger.Client]:
     """A client of a session on the machine, with pasta."""
     with carried(machine, tmp_path, "pasta") as running:
