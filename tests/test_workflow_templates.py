@@ -10,6 +10,7 @@ import pytest
 from task_manager.errors import InvalidTemplate, NotFound
 from task_manager.models import WorkflowType
 from task_manager.pipeline import Pipeline, ResultType
+from task_manager.template_reference import reference
 from task_manager.workflow_templates import (
     TemplateTestOutcome,
     TestStatus,
@@ -227,3 +228,13 @@ def test_the_digest_follows_the_scripts_and_not_the_place_of_the_file(tmp_path: 
         write(tmp_path / name, {"greet.yaml": content, "hello.sh": text})
     one, same, other = (load_template(tmp_path / name / "greet.yaml").digest for name in "abc")
     assert one == same != other
+
+
+# --- the page of the built-in templates ---
+
+
+def test_the_committed_page_of_templates_is_what_their_files_give() -> None:
+    page = Path(__file__).parents[1] / "docs/reference/templates.md"
+    command = "python -m task_manager.template_reference > docs/reference/templates.md"
+    assert page.read_text(encoding="utf-8") == reference(), f"write it anew: {command}"
+    assert command in page.read_text(encoding="utf-8")

@@ -152,32 +152,8 @@ def _heading(template: WorkflowTemplate) -> RenderableType:
 
 
 def _parameters(template: WorkflowTemplate) -> RenderableType:
-    properties = template.parameters.get("properties")
-    required = template.parameters.get("required")
-    needed = required if isinstance(required, list) else []
-    rows = [
-        (name, _type_text(schema), "required" if name in needed else _default_text(schema), _about(schema))
-        for name, schema in (properties.items() if isinstance(properties, dict) else ())
-        if isinstance(schema, dict)
-    ]
+    rows = [(one.name, one.kind, "required" if one.required else one.default, one.meaning) for one in template.table()]
     return table(["!Parameter", "Type", "Default", "Meaning"], rows, empty="It has no parameters.")
-
-
-def _type_text(schema: dict[str, Any]) -> str:
-    if "enum" in schema:
-        return " | ".join(str(value) for value in schema["enum"])
-    kind = schema.get("type", "any")
-    return " | ".join(kind) if isinstance(kind, list) else str(kind)
-
-
-def _default_text(schema: dict[str, Any]) -> str:
-    import json
-
-    return json.dumps(schema["default"], ensure_ascii=False) if "default" in schema else ""
-
-
-def _about(schema: dict[str, Any]) -> str:
-    return str(schema.get("description") or schema.get("title") or "")
 
 
 def _examine(session: Session, files: list[Path] | None) -> tuple[list[Path], list[TemplateProblem]]:

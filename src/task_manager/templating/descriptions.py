@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 _SHOWN: Final = 80
@@ -39,6 +40,40 @@ _LIMITS: Final = {
     "maxProperties": "of at most {} entries",
     "required": "with {}",
 }
+
+
+@dataclass(frozen=True)
+class ParameterLine:
+    """A parameter as tables show it; `default` is JSON, empty where there is none."""
+
+    name: str
+    kind: str
+    required: bool
+    default: str
+    meaning: str
+
+
+def parameter_lines(schema: Mapping[str, Any]) -> tuple[ParameterLine, ...]:
+    """The properties of a JSON Schema of type object, in its order."""
+    properties, required = schema.get("properties"), schema.get("required")
+    return tuple(
+        ParameterLine(
+            name=name,
+            kind=_type_name(one),
+            required=isinstance(required, list) and name in required,
+            default=json.dumps(one["default"], ensure_ascii=False) if "default" in one else "",
+            meaning=str(one.get("description") or one.get("title") or ""),
+        )
+        for name, one in (properties.items() if isinstance(properties, Mapping) else ())
+        if isinstance(one, Mapping)
+    )
+
+
+def _type_name(schema: Mapping[str, Any]) -> str:
+    if "enum" in schema:
+        return " | ".join(str(value) for value in schema["enum"])
+    kind = schema.get("type", "any")
+    return " | ".join(kind) if isinstance(kind, list) else str(kind)
 
 
 def shown(value: object) -> str:

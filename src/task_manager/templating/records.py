@@ -13,6 +13,7 @@ from task_manager.documents import place_text
 from task_manager.errors import InvalidParameters, InvalidTemplate
 from task_manager.models import WorkflowType
 from task_manager.pipeline import ResultType, content_digest
+from task_manager.templating.descriptions import ParameterLine, parameter_lines
 from task_manager.templating.parameters import check, complete
 from task_manager.templating.rendering import Definition, Renderer, RenderingError
 
@@ -106,6 +107,10 @@ class WorkflowTemplate(_Record):
         """The names of the parameters, in the order of the file."""
         properties = self.parameters.get("properties")
         return tuple(properties) if isinstance(properties, dict) else ()
+
+    def table(self) -> tuple[ParameterLine, ...]:
+        """The parameters as tables show them, in the order of the file."""
+        return parameter_lines(self.parameters)
 
     @cached_property
     def digest(self) -> str:
