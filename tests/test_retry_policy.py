@@ -5,24 +5,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from task_manager.errors import EngineLost, RegistryUnreachable, StepFailed, StepTimedOut
-from task_manager.retry_policy import RUN_TIMED_OUT, FailureClass, RetryPolicy, RetryStrategy, failure_class
+from task_manager.failure_rules import Classification, Evidence, classify
+from task_manager.retry_policy import RUN_TIMED_OUT, RetryCause, RetryPolicy, RetryStrategy, retry_cause
 
-LOST = EngineLost.code
+
+def failure(code: str, output: str = "") -> Classification:
+    return classify(Evidence(code, 1, output))
+
+
+LOST = failure(EngineLost.code)
 
 
 @pytest.mark.parametrize(
-    ("code", "found"),
+    ("failed", "cause"),
     [
-        (LOST, FailureClass.INFRASTRUCTURE),
-        (RegistryUnreachable.code, FailureClass.INFRASTRUCTURE),
-        (StepTimedOut.code, FailureClass.TIME_OUT),
-        (RUN_TIMED_OUT, FailureClass.TIME_OUT),
-        (StepFailed.code, None),
-        ("unheard_of", None),
+        (LOST, RetryCause.INFRASTRUCTURE),
+        (failure(RegistryUnreachable.code), RetryCause.INFRASTRUCTURE),
+        (failure(StepTimedOut.code), RetryCause.TIME_OUT),
+        (failure(RUN_TIMED_OUT), RetryCause.TIME_OUT),
+        (failure(StepFailed.code, "Connection reset by peer"), RetryCause.TRANSIENT),
+        (failure(StepFailed.code, "MemoryError"), None),
+        (failure(StepFailed.code), None),
+        (failure("unheard_of"), None),
     ],
 )
-def test_only_failures_that_another_attempt_may_mend_have_a_class(code: str, found: FailureClass | None) -> None:
-    assert failure_class(code) is found
+def test_only_failures_that_another_attempt_may_mend_have_a_cause(
+    failed: Classification, cause: RetryCause | None
+) -> None:
+    assert retry_cause(failed) is cause
 
 
 @pytest.mark.parametrize(
@@ -40,9 +50,15 @@ def test_each_strategy_has_its_delays(strategy: RetryStrategy, delays: list[floa
 
 
 def test_a_failure_of_another_class_is_not_tried_again() -> None:
-    policy = RetryPolicy(on=(FailureClass.TIME_OUT,))
+    policy = RetryPolicy(on=(RetryCause.TIME_OUT,))
     assert policy.delay_after(1, LOST, jitter=0) is None
-    assert policy.delay_after(1, StepTimedOut.code, jitter=0) is not None
+    assert policy.delay_after(1, failure(StepTimedOut.code), jitter=0) is not None
+
+
+def test_a_time_out_is_tried_again_when_it_may_take_longer() -> None:
+    timed_out = failure(StepTimedOut.code)
+    assert RetryPolicy().delay_after(1, timed_out, jitter=0) is None
+    assert RetryPolicy(time_factor=2).delay_after(1, timed_out, jitter=0) is not None
 
 
 @given(st.integers(1, 19), st.floats(0, 1), st.floats(0, 1000), st.floats(0, 1000))

@@ -20,7 +20,9 @@ from task_manager.execution import Execution, ExecutionByWorker, ExecutionHere
 from task_manager.models import Artifact, StepRecord, Task, Workflow, WorkflowRun, WorkflowType, utc_now
 from task_manager.pipeline_converter import PipelineConverter
 from task_manager.repeated_calls import find, find_all
+from task_manager.results.diagnosis import Diagnosis
 from task_manager.run_control import Opened, RunControl
+from task_manager.run_diagnosis import diagnose_run
 from task_manager.run_starting import RunStarter, Start
 from task_manager.store import Store, artifacts, phases, projects, results, runs, steps, tasks, workflows
 from task_manager.store.idempotency import Call
@@ -32,13 +34,19 @@ from task_manager.workflow_templates import WorkflowTemplateRegistry
 
 @dataclass(frozen=True)
 class RunState:
-    """A run with what belongs to it; `result` is the stored result, JSON-like, once there is one."""
+    """A run with what belongs to it.
+
+    Attributes:
+        result: As it is stored, JSON-like; none before there is one.
+        diagnosis: Why it failed; none when it did not, or not yet.
+    """
 
     run: WorkflowRun
     workflow: Workflow
     steps: tuple[StepRecord, ...]
     artifacts: tuple[Artifact, ...]
     result: dict[str, JsonValue] | None
+    diagnosis: Diagnosis | None = None
 
 
 @dataclass(frozen=True)
@@ -289,6 +297,7 @@ class TaskWorkflowIntegration(RunControl):
             await self._open.store.run(steps.of_run, run.id),
             await self._open.store.run(artifacts.of_run, run.id),
             await self._open.store.run(results.get, run.id),
+            await diagnose_run(self._open.store, run),
         )
 
     async def create_workflows_for_project(

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
+from task_manager.failure_rules import FailureRule
 from task_manager.retry_policy import RetryPolicy
 
 HOST_TOOLCHAIN = "task-manager.invalid/host-toolchain"
@@ -228,6 +229,9 @@ class Pipeline(_Definition):
     result: ResultDefinition = ResultDefinition()
     timeout: float | None = Field(None, gt=0, le=7 * 24 * 3600, description="Seconds for the whole run.")
     retry: RetryPolicy | None = Field(None, description="When a failed run is tried again; none: the setting's.")
+    failures: tuple[FailureRule, ...] = Field(
+        (), max_length=100, description="Kinds of failures of its own; they are asked before the built-in ones."
+    )
 
     def step(self, step_id: str) -> Step:
         """The step of that id.

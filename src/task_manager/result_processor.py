@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from task_manager.errors import OutputInvalid
 from task_manager.models import Artifact, StepRecord, Task, Workflow, WorkflowRun
 from task_manager.pipeline import ResultType
-from task_manager.results.diagnosis import diagnose
+from task_manager.results.diagnosis import Diagnosis, diagnose
 from task_manager.results.headlines import headline
 from task_manager.results.lint_reports import LintReport
 from task_manager.results.parsers.metrics import finite_number
@@ -44,6 +44,7 @@ class ResultProcessor:
         artifacts: Sequence[Artifact],
         root: Path,
         now: datetime,
+        diagnosis: Diagnosis | None = None,
     ) -> WorkflowResult:
         """Make the result of a run that is over.
 
@@ -55,13 +56,14 @@ class ResultProcessor:
             artifacts: What it left behind.
             root: What the artifacts' paths are relative to.
             now: The run's end, where it does not have one yet.
+            diagnosis: Why it failed; by default what the run and its steps tell alone.
 
         Returns:
             The result; reports that cannot be read are among its problems.
         """
         result_type, pipeline = workflow.result_type, workflow.pipeline
         reports = read_reports(pipeline, steps, artifacts, root) if pipeline else read_value(artifacts, root)
-        diagnosis = diagnose(steps)
+        diagnosis = diagnosis or diagnose(run, steps, pipeline.failures if pipeline else ())
         return make_result(
             {
                 "type": result_type,

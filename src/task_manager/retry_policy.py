@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Annotated, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from task_manager.errors import EngineCircuitOpen, EngineLost, RegistryUnreachable, StepTimedOut
+from task_manager.failure_rules import Classification, FailureClass, Resource
 
 RUN_TIMED_OUT: Final = "run_timed_out"
 """The code of the reason of a run that reached its own time limit."""
@@ -28,29 +26,25 @@ class RetryStrategy(StrEnum):
     """Twice as long before each, with jitter, up to a maximum."""
 
 
-class FailureClass(StrEnum):
-    """Kinds of failures that another attempt may mend."""
+class RetryCause(StrEnum):
+    """Failures that another attempt may mend."""
 
     INFRASTRUCTURE = "infrastructure"
     """The engine went away, or a registry did not answer."""
+    TRANSIENT = "transient"
+    """The command met something that passes, such as a service that did not answer."""
     TIME_OUT = "time_out"
     """A step or the run took longer than its limit."""
 
 
-_CLASSES: Mapping[str, FailureClass] = MappingProxyType(
-    {
-        EngineLost.code: FailureClass.INFRASTRUCTURE,
-        EngineCircuitOpen.code: FailureClass.INFRASTRUCTURE,
-        RegistryUnreachable.code: FailureClass.INFRASTRUCTURE,
-        StepTimedOut.code: FailureClass.TIME_OUT,
-        RUN_TIMED_OUT: FailureClass.TIME_OUT,
-    }
-)
-
-
-def failure_class(code: str) -> FailureClass | None:
-    """The class of a failure by its reason's code; None for one that another attempt would only repeat."""
-    return _CLASSES.get(code)
+def retry_cause(failure: Classification) -> RetryCause | None:
+    """Which of the causes a failure is; None for one that another attempt would only repeat."""
+    if not failure.again:
+        return None
+    if failure.failure_class is FailureClass.RESOURCE:
+        return RetryCause.TIME_OUT if failure.resource is Resource.TIME else None
+    is_infrastructure = failure.failure_class is FailureClass.INFRASTRUCTURE
+    return RetryCause.INFRASTRUCTURE if is_infrastructure else RetryCause.TRANSIENT
 
 
 _DAY: Final = 24 * 3600
@@ -68,6 +62,7 @@ class RetryPolicy(BaseModel):
         delay: Seconds before the second attempt.
         maximum: Seconds between two attempts at most.
         on: The failures that lead to another attempt.
+        time_factor: How many times longer the time limits are in the attempt after a time-out.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -76,22 +71,32 @@ class RetryPolicy(BaseModel):
     attempts: int = Field(3, ge=1, le=20, description="Attempts in all, the first included.")
     delay: float = Field(0.5, ge=0, le=_DAY, description="Seconds before the second attempt.")
     maximum: float = Field(60.0, ge=0, le=_DAY, description="Seconds between two attempts at most.")
-    on: Annotated[tuple[FailureClass, ...], BeforeValidator(_separated)] = Field(
-        (FailureClass.INFRASTRUCTURE,), description="The failures that lead to another attempt."
+    on: Annotated[tuple[RetryCause, ...], BeforeValidator(_separated)] = Field(
+        (RetryCause.INFRASTRUCTURE, RetryCause.TRANSIENT), description="The failures that lead to another attempt."
+    )
+    time_factor: float = Field(
+        1.0,
+        ge=1,
+        le=100,
+        description="How many times longer the time limits are in the attempt after a time-out; "
+        "more than 1 leads to that attempt, whatever `on` says.",
     )
 
-    def delay_after(self, attempt: int, code: str, jitter: float) -> float | None:
+    def delay_after(self, attempt: int, failure: Classification, jitter: float) -> float | None:
         """Seconds until the next attempt; None when there is none.
 
         Args:
             attempt: The attempt that failed, from 1.
-            code: The code of the reason why.
+            failure: How it failed.
             jitter: Between 0 and 1; an exponential delay is shortened by up to half of it.
         """
-        if self.strategy is RetryStrategy.NONE or attempt >= self.attempts or failure_class(code) not in self.on:
+        if self.strategy is RetryStrategy.NONE or attempt >= self.attempts or not self._answers(retry_cause(failure)):
             return None
         if self.strategy is RetryStrategy.IMMEDIATE:
             return 0.0
         if self.strategy is RetryStrategy.FIXED:
             return min(self.delay, self.maximum)
         return min(self.delay * 2.0 ** (attempt - 1), self.maximum) * (1 - jitter / 2)
+
+    def _answers(self, cause: RetryCause | None) -> bool:
+        return cause in self.on or (cause is RetryCause.TIME_OUT and self.time_factor > 1)

@@ -14,6 +14,8 @@ from task_manager.errors import InvalidInput, NotFound, WorkerError
 from task_manager.execution import Execution
 from task_manager.models import Project, WorkflowRun
 from task_manager.queue_explanation import Wait, explain_wait
+from task_manager.results.diagnosis import Diagnosis
+from task_manager.run_diagnosis import diagnose_run
 from task_manager.run_starting import RunStarter
 from task_manager.store import Store, projects, queue, runs, tasks, workflows
 from task_manager.structured_log import get_logger
@@ -173,6 +175,20 @@ class RunControl:
             NotFound: There is no such run.
         """
         return await explain_wait(self._open.store, self.settings, run_id, now=self._clock())
+
+    async def get_diagnosis(self, run_id: str) -> Diagnosis | None:
+        """Why a run failed: its class, the lines that tell, what changed since the last success, what to do next.
+
+        Args:
+            run_id: The run; of one that is tried again, the last attempt's failure.
+
+        Returns:
+            None for a run that succeeded, or that has not failed so far.
+
+        Raises:
+            NotFound: There is no such run.
+        """
+        return await diagnose_run(self._open.store, await self._open.store.run(runs.get, run_id))
 
     async def while_executing(self, waiting: Coroutine[Any, Any, T]) -> T:
         """Wait for something that runs bring about, and start a worker when the one that there was has died.

@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeAlias
 
+from pydantic import JsonValue
+
 from task_manager import graph
 from task_manager.artifacts import describe_artifact, require_within, run_folder
 from task_manager.communication import DaggerCommunicationManager
@@ -24,7 +26,10 @@ from task_manager.pipeline import Pipeline, Step
 from task_manager.pipeline_converter import ExecutionPlan, optimise
 from task_manager.pipeline_runner import PipelineRunner
 from task_manager.result_processor import ResultProcessor
+from task_manager.results.schemas import Problem
 from task_manager.retry_policy import RUN_TIMED_OUT
+from task_manager.run_diagnosis import diagnose_run
+from task_manager.run_recovery import Allowance, RunRecovery
 from task_manager.running.function_step import FUNCTION_STEP, run_function_step
 from task_manager.running.reasons import reason_of
 from task_manager.running.records import RunContext, StepOutcome, pending_records
@@ -49,6 +54,7 @@ class _Job:
     project: Project
     folder: Path
     snapshot: Path | None
+    allowance: Allowance
 
     @property
     def source_folder(self) -> Path | None:
@@ -81,7 +87,6 @@ class RunExecutor:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._worker_id = worker_id
-        self._jitter = jitter
         self._store = store
         self._communication = communication
         self._settings = settings
@@ -89,6 +94,7 @@ class RunExecutor:
         self._wishes: dict[str, asyncio.Event] = {}
         self._runner = PipelineRunner(communication, settings, clock=clock)
         self._processor = ResultProcessor()
+        self._recovery = RunRecovery(store, communication, settings, clock=clock, jitter=jitter)
 
     async def execute(self, run_id: str) -> WorkflowRun:
         """Execute a run that is `preparing` to the end of its attempt.
@@ -140,17 +146,14 @@ class RunExecutor:
 
     async def _end(self, job: _Job, status: WorkflowStatus, reason: Reason | None) -> WorkflowRun:
         await self._store.run(queue.end_steps, job.run.id, now=self._clock())
-        delay = self._delay(job, reason) if status is not WorkflowStatus.SUCCEEDED else None
-        if reason is None or delay is None:
+        retry = None
+        if reason is not None and status is not WorkflowStatus.SUCCEEDED:
+            retry = await self._recovery.retry(job.run, job.workflow.pipeline, status, reason)
+        if retry is None:
             return await self._enter(job.run.id, status, reason)
         now = self._clock()
-        due_at = now + timedelta(seconds=delay)
-        return await self._store.run(queue.retry, job.run.id, reason=reason, due_at=due_at, now=now)
-
-    def _delay(self, job: _Job, reason: Reason | None) -> float | None:
-        own = job.workflow.pipeline.retry if job.workflow.pipeline else None
-        policy = own or self._settings.retry
-        return policy.delay_after(job.run.attempt, reason.code, self._jitter()) if reason else None
+        due_at = now + timedelta(seconds=retry.delay)
+        return await self._store.run(queue.retry, job.run.id, reason=retry.reason, due_at=due_at, now=now)
 
     async def _load(self, run_id: str) -> _Job:
         run = await self._store.run(runs.get, run_id)
@@ -161,11 +164,13 @@ class RunExecutor:
             await self._store.run(projects.get, run.project_id),
             run_folder(self._store.data_dir, run.id),
             Snapshots(self._store.data_dir).path(run.snapshot) if run.snapshot else None,
+            await self._recovery.allowance(run),
         )
 
     def _time_limit(self, job: _Job) -> float | None:
         own = job.workflow.pipeline.timeout if job.workflow.pipeline else None
-        return own or self._settings.default_run_timeout
+        limit = own or self._settings.default_run_timeout
+        return job.allowance.limit(limit) if limit else None
 
     async def _unless_cancelled(self, job: _Job, wish: asyncio.Event) -> _End | None:
         """Carry the run out; None when somebody wished for its end meanwhile, and it was stopped."""
@@ -188,7 +193,7 @@ class RunExecutor:
         return await self._process(job, outcomes)
 
     async def _run_pipeline(self, job: _Job, pipeline: Pipeline) -> tuple[StepOutcome, ...]:
-        plan = optimise(pipeline)
+        plan = optimise(job.allowance.applied(pipeline, self._settings.default_step_timeout))
         records = await self._store.run(queue.plan_steps, job.run, pending_records(job.run.id, pipeline.steps))
         context = await self._context(job, pipeline)
         observer = _Recorder(self._store, job, plan, records, self._clock)
@@ -216,7 +221,7 @@ class RunExecutor:
             run_folder=job.folder,
             source_folder=job.source_folder,
             task_sources=await resolve_task_sources(self._store, job.task, pipeline, job.folder / "inputs"),
-            fresh=job.run.skip_cache,
+            fresh=job.run.skip_cache or job.allowance.fresh,
             epochs=await self._epochs(job, pipeline),
         )
 
@@ -245,19 +250,22 @@ class RunExecutor:
     ) -> _End:
         now = self._clock()
         run = await self._store.run(runs.get, job.run.id)
+        ended = run.evolve(status=status, reason=reason, finished_at=now)
         result = await asyncio.to_thread(
             self._processor.process,
-            run=run.evolve(status=status, reason=reason, finished_at=now),
+            run=ended,
             task=job.task,
             workflow=job.workflow,
             steps=records,
             artifacts=kept,
             root=self._store.data_dir,
             now=now,
+            diagnosis=await diagnose_run(self._store, ended),
         )
         if result.problems and status is WorkflowStatus.SUCCEEDED:
-            status, reason = WorkflowStatus.FAILED, _output_reason(result.problems[0].message)
-            result = result.model_copy(update={"status": status})
+            status, reason = WorkflowStatus.FAILED, _output_reason(result.problems)
+            diagnosis = await diagnose_run(self._store, ended.evolve(status=status, reason=reason))
+            result = result.model_copy(update={"status": status, "diagnosis": diagnosis})
         await self._store.run(results.put, job.run.id, result.model_dump(mode="json"))
         return status, reason
 
@@ -411,8 +419,11 @@ def _from(pipeline: Pipeline, first: str | None) -> set[str]:
     return repeated
 
 
-def _output_reason(message: str) -> Reason:
-    return Reason(code=OutputInvalid.code, text=message)
+def _output_reason(problems: Sequence[Problem]) -> Reason:
+    """The first problem in words, all of them as facts."""
+    more = f" ({len(problems) - 1} more)" if len(problems) > 1 else ""
+    facts: list[JsonValue] = [one.model_dump(mode="json") for one in problems]
+    return Reason(code=OutputInvalid.code, text=f"{problems[0].message}{more}", details={"problems": facts})
 
 
 def _require_source(job: _Job) -> None:

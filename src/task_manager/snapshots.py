@@ -7,6 +7,7 @@ ignores is left out where no pipeline asks for it.
 from __future__ import annotations
 
 import errno
+import filecmp
 import hashlib
 import os
 import shutil
@@ -14,6 +15,7 @@ import stat
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +25,15 @@ if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
 _FOLDER: Final = "snapshots"
+
+
+@dataclass(frozen=True)
+class SourceDifferences:
+    """Which files differ between two snapshots, by their paths in them, sorted."""
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: tuple[str, ...]
 
 
 class Snapshots:
@@ -76,6 +87,20 @@ class Snapshots:
                 removed += 1
         return removed
 
+    def differences(self, before: str, after: str) -> SourceDifferences | None:
+        """Which files differ between two snapshots; None when one of them is not kept any more.
+
+        Raises:
+            StoreError: A snapshot cannot be read.
+        """
+        earlier, later = self.path(before), self.path(after)
+        if not (earlier.is_dir() and later.is_dir()):
+            return None
+        try:
+            return _differences(earlier, later)
+        except OSError as error:
+            raise StoreError(f"A snapshot cannot be read: {error.strerror or error} ({error.filename}).") from error
+
     def _copy(self, source: Path, *, ignored: bool) -> str:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=".", dir=self._folder))
@@ -90,6 +115,27 @@ class Snapshots:
             return digest
         finally:
             shutil.rmtree(aside, ignore_errors=True)
+
+
+def _differences(before: Path, after: Path) -> SourceDifferences:
+    earlier, later = (set(_files(root, ignored=True)) for root in (before, after))
+    return SourceDifferences(
+        added=tuple(sorted(name for name in later - earlier if not (after / name).is_dir())),
+        removed=tuple(sorted(name for name in earlier - later if not (before / name).is_dir())),
+        changed=tuple(sorted(name for name in earlier & later if not _are_equal(before / name, after / name))),
+    )
+
+
+def _are_equal(first: Path, second: Path) -> bool:
+    """Whether two files have the same kind, mode and content; copies keep size and time, so most are not read."""
+    status, other = first.lstat(), second.lstat()
+    if stat.S_IFMT(status.st_mode) != stat.S_IFMT(other.st_mode):
+        return False
+    if stat.S_ISDIR(status.st_mode):
+        return True
+    if stat.S_ISLNK(status.st_mode):
+        return first.readlink() == second.readlink()
+    return stat.S_IMODE(status.st_mode) == stat.S_IMODE(other.st_mode) and filecmp.cmp(first, second)
 
 
 def _copy_entry(source: Path, target: Path) -> None:

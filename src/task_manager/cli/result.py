@@ -21,8 +21,9 @@ async def show(session: Session, run_id: RunArgument) -> None:
     """Show a run's result: its headline, its numbers, its artifacts and what was wrong with its outputs."""
     from rich.padding import Padding
 
+    from task_manager.cli.diagnosis_views import failure
     from task_manager.cli.lookup import find_run
-    from task_manager.cli.run_views import artifacts_list, failure, headline, metrics_table, problems_text, run_heading
+    from task_manager.cli.run_views import artifacts_list, headline, metrics_table, problems_text, run_heading
     from task_manager.errors import NotFound
     from task_manager.store import tasks
 
@@ -35,7 +36,7 @@ async def show(session: Session, run_id: RunArgument) -> None:
         raise NotFound("result of run", run.id, remedy=f"The run is {state.run.status}.")
     parts = [
         run_heading(state.run, task.title, headline(state)),
-        failure(state.steps),
+        failure(state.diagnosis),
         problems_text(state.result),
         metrics_table(state.result),
         artifacts_list(state.artifacts, data_dir, session.output.width),

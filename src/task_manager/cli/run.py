@@ -46,6 +46,7 @@ def add_run_commands(app: typer.Typer) -> None:
         uses_engine=True,
     )(rerun)
     command(run, "status", example="task-manager run status RUN")(status)
+    command(run, "diagnose", example="task-manager run diagnose RUN\ntask-manager run diagnose TASK --json")(diagnose)
     command(
         run,
         "list",
@@ -160,6 +161,18 @@ async def status(session: Session, run_id: RunArgument) -> None:
             {**run_data(state, title, data_dir), "progress": progress},
             run_report(state, title, data_dir, session.output.width, progress),
         )
+
+
+async def diagnose(session: Session, run_id: RunArgument) -> None:
+    """Tell why a run failed: its class, the lines that tell, what changed since the last success, what to do next."""
+    from task_manager.cli.diagnosis_views import diagnosis_report
+    from task_manager.cli.lookup import find_run
+
+    async with session.application() as application:
+        run = await find_run(application.store, run_id)
+        diagnosis = await (await application.workflows()).get_diagnosis(run.id)
+        title = await _title(application, run)
+    session.output.show({"run": run, "diagnosis": diagnosis}, diagnosis_report(run, title, diagnosis))
 
 
 async def watch(session: Session, run_id: RunArgument) -> None:

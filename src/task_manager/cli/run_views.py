@@ -10,11 +10,11 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from task_manager.cli.diagnosis_views import failure
 from task_manager.cli.live import remaining_text, run_seconds, steps_text
 from task_manager.cli.output import fields, table
 from task_manager.cli.statuses import label, status_text, symbol
 from task_manager.models import Artifact, Project, StepRecord, WorkflowRun, utc_now
-from task_manager.results.diagnosis import diagnose
 from task_manager.results.wording import counted, number_text, seconds_text, size_text
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def run_data(state: RunState, title: str, data_dir: Path) -> dict[str, Any]:
         "steps": state.steps,
         "artifacts": [artifact_data(artifact, data_dir) for artifact in state.artifacts],
         "result": state.result,
-        "diagnosis": diagnose(state.steps),
+        "diagnosis": state.diagnosis,
     }
 
 
@@ -63,7 +63,7 @@ def run_report(
     """
     parts = [
         run_heading(state.run, title, headline(state)),
-        failure(state.steps),
+        failure(state.diagnosis),
         _facts(state.run, progress),
         steps_table(state.steps),
         metrics_table(state.result),
@@ -88,17 +88,6 @@ def headline(state: RunState) -> str:
     if isinstance(text, str) and text:
         return text
     return state.run.reason.text if state.run.reason else ""
-
-
-def failure(steps: Sequence[StepRecord]) -> RenderableType | None:
-    """Which step failed, its exit code and the lines that tell why; None when none did."""
-    found = diagnose(steps)
-    if found is None:
-        return None
-    ended = f"exit code {found.exit_code}" if found.exit_code is not None else label(found.status)
-    name = found.step_id if found.step_name in ("", found.step_id) else f"{found.step_id} ({found.step_name})"
-    lines = [Text.assemble("  step ", (name, "bold"), ": ", (ended, "red"))]
-    return Group(*lines, *(Padding(Text(line, overflow="fold"), (0, 0, 0, 4)) for line in found.lines))
 
 
 def _facts(run: WorkflowRun, progress: Progress | None) -> RenderableType | None:
@@ -209,7 +198,7 @@ def project_report(states: Sequence[tuple[str, RunState]], data_dir: Path, width
 
 
 def _named_failure(title: str, state: RunState) -> RenderableType | None:
-    found = failure(state.steps)
+    found = failure(state.diagnosis, brief=True)
     return None if found is None else Group(Text.assemble(symbol(state.run.status), " ", (title, "bold")), found)
 
 

@@ -260,7 +260,8 @@ def _list_change(
 
 
 def _task_view(state: WorkflowState, needed: Sequence[str]) -> RenderableType:
-    from task_manager.cli.run_views import failure, headline, run_heading
+    from task_manager.cli.diagnosis_views import failure
+    from task_manager.cli.run_views import headline, run_heading
 
     parts = [_task_fields(state.task, needed)]
     if state.workflow is not None:
@@ -268,7 +269,7 @@ def _task_view(state: WorkflowState, needed: Sequence[str]) -> RenderableType:
         parts += [Text(), fields([("Workflow", workflow), ("", state.workflow.id)])]
     if state.latest is not None:
         parts += [Text(), run_heading(state.latest.run, "Latest run", headline(state.latest))]
-        parts += [part for part in [failure(state.latest.steps)] if part is not None]
+        parts += [part for part in [failure(state.latest.diagnosis, brief=True)] if part is not None]
     return Group(*parts)
 
 

@@ -114,6 +114,10 @@ class DaggerCommunicationManager:
         await self._held.close()
         await self._session.close(self._seconds_to_stop)
 
+    async def renew_session(self) -> None:
+        """Close the session, so that the next call gets a new one; what is under way in it is lost and done again."""
+        await self._session.close(self._seconds_to_stop)
+
     @asynccontextmanager
     async def guard(self) -> AsyncIterator[EngineSession]:
         """The session for one or more calls, behind the circuit breaker; the SDK's errors come out as ours.

@@ -41,7 +41,7 @@ def headline(
         One line of at most 120 characters.
     """
     text = _of_reports(result_type, reports) if _has_said_all(result_type, run) else ""
-    text = text or (_of_failure(diagnosis) if diagnosis else "")
+    text = text or (_of_failure(diagnosis) if diagnosis and diagnosis.step_id else "")
     if not text and reports.problems:
         text = reports.problems[0].message
     if not text and run.reason is not None and run.status is not WorkflowStatus.SUCCEEDED:

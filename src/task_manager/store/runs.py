@@ -100,6 +100,11 @@ def matching(c: Connection, condition: ColumnElement[bool]) -> tuple[WorkflowRun
     return _runs.all(c, _runs.matching().where(condition).order_by(_columns.id))
 
 
+def newest(c: Connection, condition: ColumnElement[bool], *, limit: int) -> tuple[WorkflowRun, ...]:
+    """The newest runs that fulfil a condition, at most so many, newest first."""
+    return _runs.all(c, _runs.matching().where(condition).order_by(_columns.id.desc()).limit(limit))
+
+
 def update(c: Connection, run: WorkflowRun) -> WorkflowRun:
     """Store a changed run, with the revision that was read; return it with its new one.
 

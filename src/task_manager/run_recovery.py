@@ -1,0 +1,198 @@
+"""What is done about a failure, by its class: nothing, another attempt, with more time, or on a repaired cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from pydantic import JsonValue
+
+from task_manager.communication import DaggerCommunicationManager
+from task_manager.config import Settings
+from task_manager.engine_cache import verify_cache
+from task_manager.errors import TaskManagerError
+from task_manager.failure_rules import Classification, FailureClass, Remedy
+from task_manager.models import Event, WorkflowRun
+from task_manager.pipeline import Pipeline
+from task_manager.results.diagnosis import RECOVERY, Tried, tried
+from task_manager.results.failures import Failure
+from task_manager.retry_policy import RetryCause, RetryPolicy, retry_cause
+from task_manager.run_diagnosis import events_of_run, failure_of_run
+from task_manager.store import Store, runs
+from task_manager.structured_log import get_logger
+from task_manager.workflow_status import Reason, WorkflowStatus
+
+log = get_logger(__name__)
+
+_LONGEST: Final = 7 * 24 * 3600.0
+_EMBEDDED: Final = "embedded"
+
+
+@dataclass(frozen=True)
+class Retry:
+    """Another attempt.
+
+    Attributes:
+        delay: Seconds until then.
+        reason: Why the last one failed, and what is done about it.
+    """
+
+    delay: float
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What an attempt may do otherwise than the first.
+
+    Attributes:
+        time_factor: How many times longer its time limits are.
+        fresh: Whether no step may be answered from the engine's cache.
+    """
+
+    time_factor: float = 1.0
+    fresh: bool = False
+
+    def limit(self, seconds: float) -> float:
+        """A time limit in seconds, as it is in this attempt."""
+        return min(seconds * self.time_factor, max(seconds, _LONGEST))
+
+    def applied(self, pipeline: Pipeline, default: float) -> Pipeline:
+        """A pipeline with its steps' limits as they are in this attempt; `default` for steps that state none."""
+        if self.time_factor == 1:
+            return pipeline
+        steps = tuple(
+            step.model_copy(update={"timeout": self.limit(step.timeout or default)}) for step in pipeline.steps
+        )
+        return pipeline.model_copy(update={"steps": steps})
+
+
+class RunRecovery:
+    """Decides what is done about the failures of runs, and does it.
+
+    Args:
+        store: Where runs are.
+        communication: The way to the engine.
+        settings: The retry policy of pipelines that have none.
+        clock: The time, in UTC.
+        jitter: Numbers between 0 and 1 that spread retries.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        communication: DaggerCommunicationManager,
+        settings: Settings,
+        *,
+        clock: Callable[[], datetime],
+        jitter: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._communication = communication
+        self._settings = settings
+        self._clock = clock
+        self._jitter = jitter
+
+    async def retry(
+        self, run: WorkflowRun, pipeline: Pipeline | None, status: WorkflowStatus, reason: Reason
+    ) -> Retry | None:
+        """Another attempt for a run that is about to end, if one may help.
+
+        Args:
+            run: The run as it is.
+            pipeline: What it executes; its retry policy wins over the setting's.
+            status: How it is about to end.
+            reason: Why.
+
+        Returns:
+            None when it ends: its failure is of no class that is tried again, the attempts are used up, or it failed in
+            the same way twice in a row. That it did is added to the run's warnings.
+        """
+        happened = await events_of_run(self._store, run.id)
+        failure = await failure_of_run(self._store, run.evolve(status=status, reason=reason), happened)
+        policy = _policy(pipeline, self._settings)
+        if failure is None:
+            return None
+        delay = policy.delay_after(run.attempt, failure.classification, self._jitter())
+        if delay is None:
+            return None
+        if _repeats(failure, tried(happened), policy):
+            await self._store.run(runs.warn, run.id, _given_up(failure), now=self._clock())
+            return None
+        action = await self._prepare(run, failure.classification, delay, policy)
+        following = _following(_last_allowance(happened), failure.classification, policy)
+        told = {**_told(failure, action), "time_factor": following.time_factor, "fresh": following.fresh}
+        return Retry(delay, reason.model_copy(update={"details": {**reason.details, RECOVERY: told}}))
+
+    async def allowance(self, run: WorkflowRun) -> Allowance:
+        """What the run's attempt may do otherwise than the first, after what happened before."""
+        return Allowance() if run.attempt == 1 else _last_allowance(await events_of_run(self._store, run.id))
+
+    async def _prepare(self, run: WorkflowRun, failure: Classification, delay: float, policy: RetryPolicy) -> str:
+        """Do what the failure's kind asks for; return what is done, in one sentence or two."""
+        again = f"Tried again after {delay:.2g} s"
+        if failure.remedy is Remedy.REPAIR_ENGINE_CACHE and (run.engine or "").startswith(_EMBEDDED):
+            return f"{await self._repaired()} {again}; every step runs anew."
+        if _gets_longer(failure, policy):
+            return f"{again}, with {policy.time_factor:g} times the time."
+        return f"{again}."
+
+    async def _repaired(self) -> str:
+        """The engine is started anew, because what a session uses cannot be removed; other runs here go on in it."""
+        try:
+            await self._communication.renew_session()
+            found = await verify_cache(self._settings, repair=True)
+        except TaskManagerError as error:
+            log.warning("engine_cache_not_repaired", error=error.message)
+            return f"The engine's cache could not be repaired: {error.message}"
+        return f"Of the engine's cache {found.dropped} entries were damaged, and removed."
+
+
+def _policy(pipeline: Pipeline | None, settings: Settings) -> RetryPolicy:
+    own = pipeline.retry if pipeline else None
+    return own or settings.retry
+
+
+def _last_allowance(happened: Sequence[Event]) -> Allowance:
+    for event in reversed(happened):
+        told = event.reason.details.get(RECOVERY) if event.reason else None
+        if isinstance(told, dict) and "time_factor" in told:
+            return Allowance(float(str(told["time_factor"])), bool(told.get("fresh")))
+    return Allowance()
+
+
+def _following(allowance: Allowance, failure: Classification, policy: RetryPolicy) -> Allowance:
+    factor = policy.time_factor if _gets_longer(failure, policy) else 1.0
+    return Allowance(allowance.time_factor * factor, failure.remedy is Remedy.REPAIR_ENGINE_CACHE)
+
+
+def _gets_longer(failure: Classification, policy: RetryPolicy) -> bool:
+    return retry_cause(failure) is RetryCause.TIME_OUT and policy.time_factor > 1
+
+
+def _repeats(failure: Failure, earlier: Sequence[Tried], policy: RetryPolicy) -> bool:
+    """Whether the command failed in the same way twice in a row, with nothing done otherwise.
+
+    The engine's and registries' failures look the same each time, and pass all the same.
+    """
+    last = next((one for one in reversed(earlier) if one.fingerprint), None)
+    if failure.classification.failure_class is FailureClass.INFRASTRUCTURE or last is None:
+        return False
+    return last.fingerprint == failure.fingerprint and not _gets_longer(failure.classification, policy)
+
+
+def _given_up(failure: Failure) -> Reason:
+    text = "Not tried again: it failed in the same way twice in a row."
+    return Reason(code="same_failure_again", text=text, details={RECOVERY: _told(failure, text)})
+
+
+def _told(failure: Failure, action: str) -> dict[str, JsonValue]:
+    found = failure.classification
+    return {
+        "failure_class": found.failure_class.value,
+        "rule": found.rule,
+        "fingerprint": failure.fingerprint,
+        "action": action,
+    }

@@ -1,0 +1,89 @@
+"""The rules that tell what kind of failure it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from task_manager import errors
+from task_manager.failure_classes import reference
+from task_manager.failure_rules import Evidence, Example, FailureClass, FailureRule, built_in_rules, classify
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = [(rule, example) for rule in built_in_rules() for example in rule.examples]
+OUR_OWN = {"cancelled", "stopped", "upstream_failed", "dependency_failed", "run_timed_out", "recovery_given_up", "lost"}
+
+
+def _codes(error: type[errors.TaskManagerError]) -> set[str]:
+    return {error.code}.union(*(_codes(below) for below in error.__subclasses__()))
+
+
+@pytest.mark.parametrize(("rule", "example"), EXAMPLES, ids=[f"{rule.id}-{one.code}" for rule, one in EXAMPLES])
+def test_each_example_is_told_by_its_rule_and_by_no_earlier_one(rule: FailureRule, example: Example) -> None:
+    found = classify(Evidence(example.code, example.exit_code, example.output))
+    assert (found.rule, found.failure_class, found.resource) == (rule.id, rule.failure_class, rule.resource)
+
+
+def test_every_rule_has_an_example_and_a_name_of_its_own() -> None:
+    rules = built_in_rules()
+    assert [rule.id for rule in rules if not rule.examples] == []
+    assert len({rule.id for rule in rules}) == len(rules)
+
+
+def test_every_class_but_the_unknown_has_a_rule() -> None:
+    assert {rule.failure_class for rule in built_in_rules()} == set(FailureClass) - {FailureClass.UNKNOWN}
+
+
+def test_rules_name_codes_that_exist() -> None:
+    known = _codes(errors.TaskManagerError) | OUR_OWN
+    assert {code for rule in built_in_rules() for code in rule.codes} <= known
+
+
+def test_every_error_of_the_engine_the_store_and_the_steps_has_a_rule() -> None:
+    said = {errors.EngineError, errors.StoreError, errors.StepError, errors.InvalidInput, errors.OutputInvalid}
+    told_by_its_message = errors.EngineError.code
+    codes = set().union(*(_codes(error) for error in said)) - {told_by_its_message}
+    assert {code for code in codes if classify(Evidence(code)).failure_class is FailureClass.UNKNOWN} == set()
+
+
+def test_what_no_rule_is_for_is_unknown() -> None:
+    found = classify(Evidence("engine_error", None, "something new"))
+    assert (found.failure_class, found.again) == (FailureClass.UNKNOWN, False)
+
+
+def test_tests_that_quote_a_lost_connection_have_failed_all_the_same() -> None:
+    output = "E   ConnectionResetError: Connection reset by peer\nFAILED tests/test_a.py::test_b - ConnectionResetError"
+    assert classify(Evidence("step_failed", 1, output)).rule == "tests_failed"
+
+
+@given(st.text(), st.one_of(st.none(), st.integers(-300, 300)), st.sampled_from(["step_failed", "engine_error", "x"]))
+def test_every_failure_has_exactly_one_class(output: str, exit_code: int | None, code: str) -> None:
+    assert classify(Evidence(code, exit_code, output)).failure_class in FailureClass
+
+
+def test_of_a_long_output_the_end_counts() -> None:
+    long = "MemoryError\n" + "x" * 30_000
+    assert classify(Evidence("step_failed", 1, long)).rule == "command_failed"
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({}, "a rule without any would fit everything"),
+        ({"patterns": ["("]}, "a regular expression"),
+        ({"signals": ["SIGNOTHING"]}, "the name of a signal"),
+        ({"exit_codes": [1], "failure_class": "odd"}, "Input should be"),
+    ],
+)
+def test_a_rule_that_cannot_be_used_is_refused_with_the_reason(fields: dict[str, object], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        FailureRule.model_validate({"id": "mine", "failure_class": "transient", "summary": "S.", **fields})
+
+
+def test_the_reference_is_what_the_rules_say() -> None:
+    page = (ROOT / "docs" / "reference" / "failure-classes.md").read_text(encoding="utf-8")
+    assert page == reference(), "python -m task_manager.failure_classes > docs/reference/failure-classes.md"
