@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from task_manager.results.diagnosis import diagnose
 from task_manager.workflow_status import StepStatus
 
 if TYPE_CHECKING:
     from task_manager.dagger_integration import RunState, WorkflowState
     from task_manager.models import Phase, Project, StepRecord, Task, Workflow, WorkflowRun
+    from task_manager.results.diagnosis import Diagnosis
     from task_manager.workflow_templates import WorkflowTemplate
 
 Detail = Literal["brief", "full"]
@@ -97,8 +97,10 @@ class WorkflowView(View):
 class FailureView(View):
     """Where and why a run failed."""
 
-    step: str
-    status: str
+    failure_class: str
+    summary: str
+    step: str | None = None
+    status: str | None = None
     exit_code: int | None = None
     lines: list[str] = []
 
@@ -295,7 +297,7 @@ def run_view(state: RunState, *, full: bool = False, cursor: int | None = None) 
             "steps_total": len(steps),
             "running": [step.step_id for step in steps if step.status is StepStatus.RUNNING],
             "headline": str((state.result or {}).get("headline") or ""),
-            "failure": failure_view(steps) if run.status.is_terminal else None,
+            "failure": failure_view(state.diagnosis) if run.status.is_terminal else None,
             "warnings": list(run.warnings),
             "cursor": "" if cursor is None else str(cursor),
         }
@@ -335,13 +337,17 @@ def _step_view(step: StepRecord) -> StepView:
     )
 
 
-def failure_view(steps: list[StepRecord]) -> FailureView | None:
-    """Where and why the steps failed; None when none did."""
-    found = diagnose(steps)
+def failure_view(found: Diagnosis | None) -> FailureView | None:
+    """Where and why a run failed; None when it did not."""
     if found is None:
         return None
     return FailureView(
-        step=found.step_id, status=found.status.value, exit_code=found.exit_code, lines=list(found.lines)
+        failure_class=found.failure_class.value,
+        summary=found.summary,
+        step=found.step_id,
+        status=found.status.value if found.status else None,
+        exit_code=found.exit_code,
+        lines=list(found.lines),
     )
 
 
