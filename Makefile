@@ -64,8 +64,8 @@ SEED ?=
 .PHONY: chaos
 chaos: packages
 	CHAOS_ROUNDS=$(ROUNDS) CHAOS_SEED=$(SEED) $(BIN)/pytest tests/embedded_engine/test_chaos.py $(PYTEST_ARGS)
-	RUN_CHAOS_ROUNDS=$(ROUNDS) RUN_CHAOS_RUNS=50 CHAOS_SEED=$(SEED) $(BIN)/pytest --numprocesses 0 \
-	  tests/orchestration/test_workers.py -k whatever_is_killed $(PYTEST_ARGS)
+	RUN_CHAOS_ROUNDS=$(ROUNDS) RUN_CHAOS_RUNS=50 RUN_CHAOS_SHARED_RUNS=200 CHAOS_SEED=$(SEED) $(BIN)/pytest --numprocesses 0 \
+	  tests/orchestration/test_workers.py -k "whatever_is_killed or two_workers" $(PYTEST_ARGS)
 
 .PHONY: packages
 packages: $(VENV)/.dev

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from task_manager.communication import DaggerCommunicationManager
 from task_manager.config import Settings
 from task_manager.engine_cache import verify_cache
-from task_manager.errors import TaskManagerError
+from task_manager.errors import EngineLost, TaskManagerError
 from task_manager.failure_rules import Classification, FailureClass, Remedy
 from task_manager.models import Event, WorkflowRun
 from task_manager.pipeline import Pipeline
@@ -110,6 +110,8 @@ class RunRecovery:
             None when it ends: its failure is of no class that is tried again, the attempts are used up, or it failed in
             the same way twice in a row. That it did is added to the run's warnings.
         """
+        if reason.code == EngineLost.code and self._settings.engine_reconnects:
+            return None  # Its steps were tried again already, as often as that setting says.
         happened = await events_of_run(self._store, run.id)
         failure = await failure_of_run(self._store, run.evolve(status=status, reason=reason), happened)
         policy = _policy(pipeline, self._settings)

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Cli
-from tests.environment.processes import processes_with, until
+from tests.environment.processes import endless, processes_with, until
 
 HOST = "task-manager.invalid/host-toolchain"
+
+_SECONDS = endless()
 
 
 @pytest.fixture(autouse=True)
@@ -27,25 +29,25 @@ def engine(monkeypatch: pytest.MonkeyPatch, engine_data: Path, tmp_path: Path) -
 @pytest.fixture
 def created(cli: Cli) -> Iterator[str]:
     """A container that writes `ready` and then sleeps; it is stopped after the test."""
-    script = "echo ready; exec sleep 86461"
+    script = f"echo ready; exec sleep {_SECONDS}"
     answer = cli("container", "create", HOST, "--name", "helper", "--json", "--", "sh", "-c", script)
     container: str = answer.data["container"]["id"]
     yield container
-    if processes_with("86461"):
+    if processes_with(_SECONDS):
         cli("container", "stop", container)
 
 
 def test_a_container_runs_in_the_background_until_it_is_stopped(cli: Cli, created: str) -> None:
     started = cli("container", "start", created, "--json").data["container"]
     assert started["state"] == "running"
-    asyncio.run(until(lambda: bool(processes_with("86461"))))
+    asyncio.run(until(lambda: bool(processes_with(_SECONDS))))
     assert created in cli("container", "list").stdout
     assert cli("container", "logs", created).stdout == "ready\n"
     assert "running" in cli("container", "start", created, code=2).stderr
     assert "running" in cli("container", "delete", created, code=2).stderr
     stopped = cli("container", "stop", created, "--json").data["container"]
     assert (stopped["state"], stopped["id"]) == ("stopped", created)
-    assert not processes_with("86461")
+    assert not processes_with(_SECONDS)
     asyncio.run(until(lambda: not processes_with(created)))
     cli("container", "delete", created)
     assert cli("container", "list", "--json").data == {"items": []}
@@ -70,16 +72,17 @@ def test_run_shows_what_the_command_writes_and_leaves_nothing(cli: Cli, tmp_path
 
 
 def test_ctrl_c_ends_a_container_that_runs_in_the_foreground(cli: Cli) -> None:
-    command = [sys.executable, "-m", "task_manager", "container", "run", HOST, "--", "sleep", "86462"]
+    seconds = endless()
+    command = [sys.executable, "-m", "task_manager", "container", "run", HOST, "--", "sleep", seconds]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
-        asyncio.run(until(lambda: len(processes_with("86462")) > 1, seconds=60))
+        asyncio.run(until(lambda: len(processes_with(seconds)) > 1, seconds=60))
         os.kill(running.pid, signal.SIGINT)
         assert running.wait(60) == 130
     finally:
         running.kill()
         running.communicate()
-    assert not processes_with("86462")
+    assert not processes_with(seconds)
     assert cli("container", "list", "--json").data == {"items": []}
 
 

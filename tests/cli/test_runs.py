@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import re
 import signal
 import subprocess
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Cli
-from tests.environment.processes import processes_with, until
+from tests.environment.processes import endless, processes_with, until
 
 HOST = "task-manager.invalid/host-toolchain"
 
@@ -199,7 +198,7 @@ def test_a_removed_project_leaves_no_files(cli: Cli, add: AddTask, tmp_path: Pat
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_command_cancels_its_runs(cli: Cli, add: AddTask, tmp_path: Path, sign: signal.Signals) -> None:
     """Ctrl-C and SIGTERM: the run is cancelled, its processes are gone, the code is 130."""
-    mark = f"600.{os.getpid()}{sign.value}"
+    mark = endless()
     add("Wait", f"sleep {mark}")
     running = subprocess.Popen(
         [sys.executable, "-m", "task_manager", "task", "run", "Wait"],
@@ -219,7 +218,7 @@ def test_an_interrupted_command_cancels_its_runs(cli: Cli, add: AddTask, tmp_pat
 
 
 def test_a_run_of_another_process_is_watched_and_cancelled(cli: Cli, process: Cli, add: AddTask) -> None:
-    mark = f"600.{os.getpid()}99"
+    mark = endless()
     add("Wait", f"sleep {mark}")
     command = [sys.executable, "-m", "task_manager"]
     with subprocess.Popen([*command, "task", "run", "Wait"], stdout=subprocess.PIPE, text=True) as running:

@@ -16,7 +16,7 @@ from task_manager.communication import BreakerState, DaggerCommunicationManager
 from task_manager.config import Settings
 from task_manager.errors import EngineCircuitOpen, EngineLost
 from task_manager.pipeline import HOST_TOOLCHAIN
-from tests.environment.processes import processes_with, until
+from tests.environment.processes import endless, processes_with, until
 
 Open = Callable[..., DaggerCommunicationManager]
 
@@ -99,7 +99,7 @@ async def test_an_engine_that_hangs_is_killed_when_its_time_to_stop_is_over(open
 
 async def test_a_killed_engine_opens_the_circuit_which_closes_when_it_is_back(opened: Open) -> None:
     manager = opened(failures_to_open=2, seconds_open=1)
-    for seconds in ("86411", "86412"):
+    for seconds in (endless(), endless()):
         assert manager.status().breaker is BreakerState.CLOSED
         async with sleeping(manager, seconds) as (call,):
             kill(manager)
@@ -119,7 +119,7 @@ async def test_a_killed_engine_opens_the_circuit_which_closes_when_it_is_back(op
 
 async def test_many_calls_that_one_death_takes_with_it_are_one_failure(opened: Open) -> None:
     manager = opened(failures_to_open=2, seconds_open=3600)
-    async with sleeping(manager, "86421", "86422", "86423") as calls:
+    async with sleeping(manager, endless(), endless(), endless()) as calls:
         kill(manager)
         lost = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(error) for error in lost] == [EngineLost] * 3

@@ -17,7 +17,7 @@ from task_manager.pipeline import HOST_TOOLCHAIN
 from task_manager.store import Store
 from task_manager.task_service import TaskService
 from task_manager.workflow_status import WorkflowStatus
-from tests.environment.processes import processes_with, until
+from tests.environment.processes import endless, processes_with, until
 from tests.integration.conftest import OpenWorkshop, Workshop
 from tests.integration.test_runs_on_the_engine import sh
 
@@ -76,10 +76,11 @@ async def test_a_program_that_the_host_lacks_is_named_before_anything_runs(
 async def test_a_killed_engine_fails_the_run_that_it_carried_and_the_next_run_gets_a_new_one(
     workshop: OpenWorkshop, busybox_image: str
 ) -> None:
+    seconds = endless()
     async with workshop(engine_reconnects=0) as shop:
-        task = await shop.task("Endless", sh("sleep 86403", image=busybox_image))
+        task = await shop.task("Endless", sh(f"sleep {seconds}", image=busybox_image))
         run = await shop.integration.execute_task_workflow(task.id)
-        await until(lambda: bool(processes_with("86403")))
+        await until(lambda: bool(processes_with(seconds)))
         async with shop.integration.communication.guard() as session:
             assert session.pid is not None
             os.kill(session.pid, signal.SIGKILL)
@@ -87,7 +88,7 @@ async def test_a_killed_engine_fails_the_run_that_it_carried_and_the_next_run_ge
         assert ended.status is WorkflowStatus.FAILED
         assert ended.reason is not None
         assert ended.reason.code == "engine_lost"
-        await until(lambda: not processes_with("86403"))
+        await until(lambda: not processes_with(seconds))
         again = await shop.run_steps(sh("echo back", image=busybox_image), title="Again")
         assert again.run.status is WorkflowStatus.SUCCEEDED
         assert shop.integration.communication.status().breaker is BreakerState.CLOSED
@@ -118,17 +119,18 @@ async def test_a_run_whose_engine_dies_goes_on_in_a_new_one_from_the_layers_of_t
     workshop: OpenWorkshop, busybox_image: str
 ) -> None:
     """Steps that had ended are not run again; what ran is."""
+    seconds = endless()
     async with workshop() as shop:
-        task = await shop.task("Counted", *counted("86431", busybox_image))
+        task = await shop.task("Counted", *counted(seconds, busybox_image))
         run = await shop.integration.execute_task_workflow(task.id)
-        await until(lambda: bool(processes_with("86431")))
+        await until(lambda: bool(processes_with(seconds)))
         kill_engine(shop)
         await shop.integration.wait_for_run(run.id)
         state = await shop.integration.get_run(run.id)
         assert state.run.status is WorkflowStatus.SUCCEEDED, state.run.reason
         assert [step.attempts for step in state.steps] == [1, 1, 1]
-        assert state.steps[1].stdout_tail.strip() == "86431"
-        assert state.steps[2].stdout_tail.split() == ["86431", "first", "second", "second"]
+        assert state.steps[1].stdout_tail.strip() == seconds
+        assert state.steps[2].stdout_tail.split() == [seconds, "first", "second", "second"]
         assert "went on in a new session" in state.run.warnings[-1]
         status = shop.integration.communication.status()
         assert (status.breaker, status.sessions_opened, status.calls_in_flight) == (BreakerState.CLOSED, 2, 0)
@@ -137,28 +139,30 @@ async def test_a_run_whose_engine_dies_goes_on_in_a_new_one_from_the_layers_of_t
 async def test_a_run_goes_on_when_the_circuit_that_its_engine_opened_closes_again(
     workshop: OpenWorkshop, engine_data: Path
 ) -> None:
+    seconds = endless()
     settings = Settings.model_validate({"data_dir": engine_data, "engine": "embedded"})
-    communication = DaggerCommunicationManager(settings, failures_to_open=1, seconds_open=1)
+    communication = DaggerCommunicationManager(settings, failures_to_open=1, seconds_open=2)
     async with workshop(communication=communication) as shop:
         run = await shop.integration.execute_task_workflow(
-            (await shop.task("Counted", *counted("86432", HOST_TOOLCHAIN))).id
+            (await shop.task("Counted", *counted(seconds, HOST_TOOLCHAIN))).id
         )
-        await until(lambda: bool(processes_with("86432")))
+        await until(lambda: bool(processes_with(seconds)))
         kill_engine(shop)
-        await until(lambda: communication.status().breaker is BreakerState.OPEN)
+        await until(lambda: communication.status().breaker is not BreakerState.CLOSED)
         ended = await shop.integration.wait_for_run(run.id)
         assert ended.status is WorkflowStatus.SUCCEEDED, ended.reason
         assert communication.status().breaker is BreakerState.CLOSED
 
 
 async def test_an_engine_that_dies_again_and_again_ends_the_run_with_that_reason(workshop: OpenWorkshop) -> None:
+    seconds = endless()
     async with workshop(engine_reconnects=1) as shop:
-        task = await shop.task("Endless", sh("sleep 86433", image=HOST_TOOLCHAIN))
+        task = await shop.task("Endless", sh(f"sleep {seconds}", image=HOST_TOOLCHAIN))
         run = await shop.integration.execute_task_workflow(task.id)
         for _ in range(2):
-            await until(lambda: bool(processes_with("86433")))
+            await until(lambda: bool(processes_with(seconds)))
             kill_engine(shop)
-            await until(lambda: not processes_with("86433"))
+            await until(lambda: not processes_with(seconds))
         ended = await shop.integration.wait_for_run(run.id)
         assert ended.status is WorkflowStatus.FAILED
         assert ended.reason is not None

@@ -20,7 +20,7 @@ from task_manager.communication import (
 from task_manager.config import Settings
 from task_manager.errors import ImageUnavailable, InvalidTransition, NotFound, SourceNotFound, StepFailed
 from task_manager.pipeline import HOST_TOOLCHAIN
-from tests.environment.processes import processes_with, until
+from tests.environment.processes import endless, processes_with, until
 from tests.integration.conftest import OpenWorkshop
 
 
@@ -60,10 +60,11 @@ def without_times(records: tuple[ContainerRecord, ...]) -> list[ContainerRecord]
 
 
 async def test_a_container_lives_from_create_to_delete(manager: DaggerCommunicationManager, tmp_path: Path) -> None:
+    seconds = endless()
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "word").write_text("mounted")
     spec = sh(
-        'echo "$GREETING $(cat /in/word)"; exec sleep 86441',
+        f'echo "$GREETING $(cat /in/word)"; exec sleep {seconds}',
         name="helper",
         environment={"GREETING": "hello"},
         mounts=[HostMount(source=tmp_path / "in", target="/in")],
@@ -81,12 +82,12 @@ async def test_a_container_lives_from_create_to_delete(manager: DaggerCommunicat
 
     stopped = await manager.stop_container(created.id)
     assert (stopped.state, stopped.exit_code) == (ContainerState.STOPPED, None)
-    assert not processes_with("86441")
+    assert not processes_with(seconds)
     assert manager.containers.list() == ()
 
     again = await manager.start_container(created.id)
     assert again.state is ContainerState.RUNNING
-    await until(lambda: bool(processes_with("86441")))
+    await until(lambda: bool(processes_with(seconds)))
     await manager.stop_container(created.id)
     await manager.delete_container(created.id)
     with pytest.raises(NotFound):
@@ -116,13 +117,14 @@ async def test_start_returns_when_the_ports_accept_connections(
 
 
 async def test_two_containers_of_one_description_are_two(manager: DaggerCommunicationManager) -> None:
-    first, second = [await manager.create_container(sh("exec sleep 86442")) for _ in range(2)]
+    seconds = endless()
+    first, second = [await manager.create_container(sh(f"exec sleep {seconds}")) for _ in range(2)]
     for container in (first, second):
         await manager.start_container(container.id)
-    await until(lambda: len(processes_with("86442")) == 2)
+    await until(lambda: len(processes_with(seconds)) == 2)
     await manager.stop_container(first.id)
     assert (await manager.get_container_status(second.id)).state is ContainerState.RUNNING
-    assert len(processes_with("86442")) == 1
+    assert len(processes_with(seconds)) == 1
 
 
 async def test_what_does_not_fit_is_refused_in_words(
@@ -154,11 +156,12 @@ async def test_what_does_not_fit_is_refused_in_words(
 async def test_wrong_states_are_refused_and_change_nothing(
     manager: DaggerCommunicationManager, other: DaggerCommunicationManager
 ) -> None:
-    created = await manager.create_container(sh("exec sleep 86443"))
+    seconds = endless()
+    created = await manager.create_container(sh(f"exec sleep {seconds}"))
     with pytest.raises(InvalidTransition, match="created"):
         await manager.stop_container(created.id)
     started = await manager.start_container(created.id)
-    await until(lambda: bool(processes_with("86443")))
+    await until(lambda: bool(processes_with(seconds)))
     for wrong in (manager.start_container, other.start_container, manager.delete_container, other.delete_container):
         with pytest.raises(InvalidTransition, match="running"):
             await wrong(created.id)
@@ -168,20 +171,22 @@ async def test_wrong_states_are_refused_and_change_nothing(
 async def test_another_process_sees_a_container_and_stops_it(
     manager: DaggerCommunicationManager, other: DaggerCommunicationManager
 ) -> None:
-    created = await manager.create_container(sh("exec sleep 86444"))
+    seconds = endless()
+    created = await manager.create_container(sh(f"exec sleep {seconds}"))
     started = await manager.start_container(created.id)
-    await until(lambda: bool(processes_with("86444")))
+    await until(lambda: bool(processes_with(seconds)))
     assert other.held_containers() == (started,)
     stopped = await other.stop_container(created.id)
     assert stopped.state is ContainerState.STOPPED
-    assert not processes_with("86444")
+    assert not processes_with(seconds)
     assert manager.containers.list() == ()
 
 
 async def test_a_container_ends_with_its_engine_and_with_its_manager(manager: DaggerCommunicationManager) -> None:
-    created = await manager.create_container(sh("exec sleep 86445"))
+    seconds = endless()
+    created = await manager.create_container(sh(f"exec sleep {seconds}"))
     await manager.start_container(created.id)
-    await until(lambda: bool(processes_with("86445")))
+    await until(lambda: bool(processes_with(seconds)))
     pid = manager.status().pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
@@ -189,24 +194,25 @@ async def test_a_container_ends_with_its_engine_and_with_its_manager(manager: Da
     assert "engine ended" in (await manager.get_container_status(created.id)).reason
 
     await manager.start_container(created.id)
-    await until(lambda: bool(processes_with("86445")))
+    await until(lambda: bool(processes_with(seconds)))
     await manager.shutdown()
     assert (await manager.get_container_status(created.id)).state is ContainerState.STOPPED
-    assert not processes_with("86445")
+    assert not processes_with(seconds)
 
 
 async def test_every_container_of_a_run_is_listed_here_and_elsewhere_until_the_run_is_over(
     workshop: OpenWorkshop, busybox_image: str
 ) -> None:
     """A process that does not execute the run derives them from the run's step records."""
+    seconds = endless()
     database = {"name": "db", "image": busybox_image, "command": ["httpd", "-f", "-p", "80"], "ports": [80]}
     first: dict[str, object] = {"id": "first", "image": busybox_image, "command": ["true"]}
-    slow: dict[str, object] = {"id": "slow", "image": busybox_image, "command": ["sleep", "86446"], "needs": ["first"]}
+    slow: dict[str, object] = {"id": "slow", "image": busybox_image, "command": ["sleep", seconds], "needs": ["first"]}
     slow["services"] = [database]
     async with workshop() as shop, workshop() as elsewhere:
         task = await shop.task("Served", first, slow)
         run = await shop.integration.execute_task_workflow(task.id)
-        await until(lambda: bool(processes_with("86446")))
+        await until(lambda: bool(processes_with(seconds)))
         listed = await shop.integration.list_containers(run_id=run.id)
         derived = await elsewhere.integration.list_containers(run_id=run.id)
         assert without_times(derived) == without_times(listed)

@@ -81,6 +81,8 @@ async def _cancel(session: Session, workflows: TaskWorkflowIntegration, follower
         async with asyncio.timeout(_CANCEL_SECONDS):
             for run in reversed(runs):  # those that wait for others first
                 await workflows.cancel_run(run["id"])
+            for run in runs:
+                await workflows.wait_for_run(run["id"])
     except TimeoutError:
         message = f"Not everything was stopped within {_CANCEL_SECONDS:g} s."
     session.output.problem(message, data={"code": "cancelled", "message": message, "details": {"runs": runs}})

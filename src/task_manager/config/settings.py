@@ -243,7 +243,10 @@ class Settings(_Frozen):
     )
     default_run_timeout: Seconds | None = Field(None, description="Seconds, for pipelines that state none.")
     engine_reconnects: int = Field(
-        3, ge=0, le=100, description="How often a step is run again after the engine died under it."
+        3,
+        ge=0,
+        le=100,
+        description="How often a step is run again after the engine died under it; 0: its run is retried instead.",
     )
     limits: Limits = Limits()
     environment: dict[VariableName, VariableValue] = Field(
