@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING, Self
 from task_manager.config import Settings, WorkerMode
 
 if TYPE_CHECKING:
+    from task_manager.access import AccessControl
     from task_manager.dagger_integration import TaskWorkflowIntegration
+    from task_manager.run_inbox import RunInbox
+    from task_manager.run_logs import RunLogs
     from task_manager.run_queries import RunQueries
     from task_manager.store import Store
+    from task_manager.task_planning import TaskPlanning
     from task_manager.task_service import TaskService
     from task_manager.workflow_templates import WorkflowTemplateRegistry
 
@@ -67,6 +71,34 @@ class Application:
         from task_manager.task_service import TaskService
 
         return TaskService(self.store)
+
+    @cached_property
+    def planning(self) -> TaskPlanning:
+        """Use cases of those who work on tasks together."""
+        from task_manager.task_planning import TaskPlanning
+
+        return TaskPlanning(self.store)
+
+    @cached_property
+    def inbox(self) -> RunInbox:
+        """Results that nobody has read yet."""
+        from task_manager.run_inbox import RunInbox
+
+        return RunInbox(self.store)
+
+    @cached_property
+    def logs(self) -> RunLogs:
+        """What the steps of runs wrote."""
+        from task_manager.run_logs import RunLogs
+
+        return RunLogs(self.store)
+
+    @cached_property
+    def access(self) -> AccessControl:
+        """Access tokens."""
+        from task_manager.access import AccessControl
+
+        return AccessControl(self.store)
 
     @cached_property
     def runs(self) -> RunQueries:

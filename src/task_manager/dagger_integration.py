@@ -27,7 +27,7 @@ from task_manager.run_starting import RunStarter, Start
 from task_manager.store import Store, artifacts, phases, projects, results, runs, steps, tasks, workflows
 from task_manager.store.idempotency import Call
 from task_manager.workflow_cache import PipelineCache
-from task_manager.workflow_creation import WorkflowMaker, chosen
+from task_manager.workflow_creation import WorkflowMaker, WorkflowPreview, chosen
 from task_manager.workflow_status import TaskStatus
 from task_manager.workflow_templates import WorkflowTemplateRegistry
 
@@ -223,6 +223,15 @@ class TaskWorkflowIntegration(RunControl):
         arguments: dict[str, JsonValue] = {"task": task.id, "name": workflow_name, "definition": dict(definition)}
         call = Call("create_workflow_from_definition", idempotency_key, arguments)
         return await self._open.maker.make_once(call, task, workflow_name, definition=definition)
+
+    async def preview_workflow(self, task_id: str) -> WorkflowPreview:
+        """What executing a task would run; nothing is stored or run.
+
+        Raises:
+            NotFound: There is no such task.
+            InvalidInput: The task cannot be converted.
+        """
+        return await self._open.maker.preview(await self._task(task_id))
 
     async def execute_task_workflow(
         self,

@@ -181,6 +181,49 @@ class Task(Record):
         return content_digest(self.model_dump(mode="json", include=fields))
 
 
+class TaskClaim(Record):
+    """Somebody works on a task, until a time.
+
+    Attributes:
+        holder: Who.
+        expires_at: From then on anybody may take the task over.
+    """
+
+    task_id: str
+    holder: str
+    expires_at: AwareDatetime
+
+
+class TokenScope(StrEnum):
+    """What a token allows; each includes what comes before it."""
+
+    READ = "read"
+    """Look."""
+    RUN = "run"
+    """Create, change and run."""
+    ADMIN = "admin"
+    """Remove, too."""
+
+
+class AccessToken(Record):
+    """A token that was given out.
+
+    Attributes:
+        name: Unique; what its holder does bears it in the event log.
+        digest: SHA-256 of the token, in hexadecimal digits; the token itself is not kept.
+        expires_at: From then on it is refused; none: never.
+        used_at: About when it was used last; none: not yet.
+    """
+
+    id: str
+    name: Label
+    scope: TokenScope
+    digest: str
+    created_at: AwareDatetime
+    expires_at: AwareDatetime | None = None
+    used_at: AwareDatetime | None = None
+
+
 class Workflow(Record):
     """A task's pipeline with its inputs, ready to run.
 

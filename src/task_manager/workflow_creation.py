@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
@@ -13,14 +14,29 @@ from typing import TypeVar
 
 from pydantic import JsonValue
 
+from task_manager.conversion.planning import ExecutionPlan
 from task_manager.errors import InvalidInput, WorkflowTypeConflict
 from task_manager.models import Task, Workflow, WorkflowType, new_id
-from task_manager.pipeline_converter import Conversion, PipelineConverter
+from task_manager.pipeline_converter import Conversion, PipelineConverter, optimise
 from task_manager.repeated_calls import find, once
 from task_manager.store import Store, projects, tasks, workflows
 from task_manager.store.idempotency import Call
 
 Member = TypeVar("Member", bound=StrEnum)
+
+
+@dataclass(frozen=True)
+class WorkflowPreview:
+    """What executing a task would run.
+
+    Attributes:
+        execution: The steps in their order; none for a function.
+    """
+
+    task_id: str
+    conversion: Conversion
+    execution: ExecutionPlan | None
+
 
 _LISTED_FILES = 2000
 _LISTED_DEPTH = 2
@@ -138,6 +154,25 @@ class WorkflowMaker:
             partial(workflows.create, workflow=workflow),
             now=workflow.created_at,
         )
+
+    async def preview(self, task: Task) -> WorkflowPreview:
+        """What executing a task would run; nothing is stored.
+
+        Raises:
+            InvalidInput: The task cannot be converted.
+        """
+        current = await self._store.run(workflows.current, task.id)
+        if current is None or current.task_digest != task.definition_digest:
+            conversion = await self.convert(task)
+        else:
+            conversion = await self.convert(
+                task,
+                template_id=current.template_id,
+                definition=current.definition,
+                parameters=current.parameters if current.template_id else None,
+            )
+        pipeline = conversion.pipeline
+        return WorkflowPreview(task.id, conversion, await asyncio.to_thread(optimise, pipeline) if pipeline else None)
 
     async def ready(
         self, task: Task, workflow_type: WorkflowType | str | None, parameters: Mapping[str, JsonValue] | None = None

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from mcp import Client, StdioServerParameters
-from mcp_types import CallToolResult, TextContent
+from mcp_types import CallToolResult, Implementation, TextContent
 
 from task_manager import Application, Settings
 from task_manager.config import EngineChoice, ImagePolicy, WorkerMode, load_settings
@@ -56,12 +56,14 @@ class Agent:
 
     async def finished(self, run_id: str) -> dict[str, Any]:
         """Waits for a run's end, as an agent does."""
-        cursor = None
-        while True:
-            run = await self.call("wait_for_run", run_id=run_id, timeout=45, **({"cursor": cursor} if cursor else {}))
-            if run.get("over"):
-                return run
-            cursor = run["cursor"]
+        while not (run := await self.call("wait_for_run", run_id=run_id)).get("over"):
+            pass
+        return run
+
+    async def more(self, tool: str, /, **arguments: object) -> dict[str, Any]:
+        """Calls a tool that is not listed, through the one that finds them."""
+        answer: dict[str, Any] = (await self.call("more_tools", name=tool, arguments=arguments)).get("answer", {})
+        return answer
 
 
 @contextlib.asynccontextmanager
@@ -156,7 +158,7 @@ def shell_pipeline(*commands: str) -> dict[str, object]:
         for number, command in enumerate(commands, 1)
     ]
     for number, step in enumerate(steps[1:], 1):
-        step["depends_on"] = [f"step-{number}"]
+        step["needs"] = [f"step-{number}"]
     return {"name": "shell", "steps": steps}
 
 
@@ -170,3 +172,8 @@ def stdio_server(**environment: str) -> StdioServerParameters:
 def settings_of(surroundings: Path) -> Settings:
     """Settings as a process finds them there."""
     return load_settings({"data_dir": surroundings / "data"})[0]
+
+
+def named(name: str) -> Implementation:
+    """Who a client says that it is."""
+    return Implementation(name=name, version="1")

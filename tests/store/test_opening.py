@@ -218,7 +218,9 @@ def differences(c: SqlConnection) -> list[object]:
 
 
 def back_to_version_2(c: SqlConnection) -> None:
-    """What version 3 added is gone."""
+    """What later versions added is gone."""
+    for table in ("task_claims", "read_results", "access_tokens"):
+        c.exec_driver_sql(f"DROP TABLE {table}")
     c.exec_driver_sql("DROP INDEX ix_runs_statistics")
     for column in ("seconds", "steps_cached", "steps_counted"):
         c.exec_driver_sql(f"ALTER TABLE runs DROP COLUMN {column}")

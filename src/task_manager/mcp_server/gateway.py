@@ -9,7 +9,7 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
 from task_manager.errors import InvalidInput
 from task_manager.mcp_server.callers import Access, Caller, client_name, current_caller, set_caller
-from task_manager.mcp_server.toolset import RegisteredTool, Toolset, error_result, refuse
+from task_manager.mcp_server.toolset import Toolset, error_result, refuse
 
 CALLER_KEY: Final = "task_manager.caller"
 """Where an HTTP request's scope says who calls, when that was found out before."""
@@ -111,8 +111,3 @@ def _caller(ctx: ServerRequestContext[Any, Any]) -> Caller:
     if isinstance(known, Caller):
         return known if known.name else Caller(own, known.access)
     return Caller(own, Access.ADMIN)
-
-
-def describe(tool: RegisteredTool, schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A tool as a list shows it, for tools that are found by a search."""
-    return {"name": tool.name, "title": tool.declaration.title, "input_schema": input_schema(schema)}

@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from task_manager.workflow_status import StepStatus
-
-if TYPE_CHECKING:
-    from task_manager.dagger_integration import RunState, WorkflowState
-    from task_manager.models import Phase, Project, StepRecord, Task, Workflow, WorkflowRun
-    from task_manager.results.diagnosis import Diagnosis
-    from task_manager.workflow_templates import WorkflowTemplate
-
 Detail = Literal["brief", "full"]
-
-LIST_BYTES = 6000
-"""How long a list may be, as JSON; what does not fit comes with the next cursor."""
-
-_WAIT = "wait_for_run"
-
-V = TypeVar("V", bound="View")
 
 
 class View(BaseModel):
@@ -98,7 +83,7 @@ class FailureView(View):
     """Where and why a run failed."""
 
     failure_class: str
-    summary: str
+    summary: str = ""
     step: str | None = None
     status: str | None = None
     exit_code: int | None = None
@@ -202,185 +187,123 @@ class TemplatesView(View):
     problems: list[str] = []
 
 
+class TasksView(View):
+    """Tasks, in order."""
+
+    count: int
+    tasks: list[TaskView] = []
+    next_cursor: str | None = None
+    next: str = ""
+
+
+class ProjectsView(View):
+    """Projects, oldest first."""
+
+    count: int
+    projects: list[ProjectView] = []
+    next_cursor: str | None = None
+
+
+class PhasesView(View):
+    """Phases, in order."""
+
+    phases: list[PhaseView] = []
+
+
+class ResultView(View):
+    """What came out of a run."""
+
+    run_id: str
+    status: str
+    type: str = ""
+    headline: str = ""
+    seconds: float | None = None
+    metrics: dict[str, float] = {}
+    artifacts: list[ArtifactView] = []
+    problems: list[str] = Field([], description="Reports that are missing or could not be read.")
+    failure: FailureView | None = None
+    result: dict[str, JsonValue] = Field({}, description="Everything, as far as it fits.")
+    left_out: list[str] = Field([], description="Parts of the result that did not fit; read them as resources.")
+
+
+class DiagnosisView(View):
+    """Where and why a run failed, and what to do next."""
+
+    run_id: str
+    status: str
+    reason: str = ""
+    failure: FailureView | None = None
+    problems: list[str] = []
+    changed: list[str] = Field([], description="What is different since the task's last success.")
+    since: str | None = Field(None, description="The run that succeeded last.")
+    flaky: bool = Field(False, description="Whether the same inputs have succeeded, too.")
+    tried: list[str] = Field([], description="What was done about earlier failures of this run.")
+    actions: list[str] = Field([], description="Commands for a terminal, with what they are good for.")
+    next: list[str] = Field([], description="What to call next, the most useful first.")
+
+
+class LogLineView(View):
+    """A line of a log."""
+
+    n: int
+    text: str = ""
+
+
+class LogView(View):
+    """A part of a step's log."""
+
+    run_id: str
+    step: str
+    stream: str
+    lines: list[LogLineView] = []
+    total_lines: int = 0
+    next_line: int | None = Field(None, description="Where to go on; absent at the end.")
+
+
+class PlannedStepView(View):
+    """A step that would be run."""
+
+    id: str
+    image: str = ""
+    command: list[str] = []
+    after: list[str] = []
+
+
+class PlanView(View):
+    """What executing a task would run."""
+
+    task_id: str
+    workflow_type: str
+    template_id: str | None = None
+    parameters: dict[str, JsonValue] = {}
+    function: str | None = None
+    order: list[list[str]] = Field([], description="Steps of one entry run at the same time.")
+    steps: list[PlannedStepView] = []
+    explanation: str = ""
+    warnings: list[str] = []
+    notes: list[str] = []
+
+
+class FoundTool(View):
+    """A tool that can be called through `more_tools`."""
+
+    name: str
+    description: str
+    input_schema: dict[str, JsonValue] = {}
+
+
+class MoreToolsView(View):
+    """Tools that were found, or what the called one answered."""
+
+    tools: list[FoundTool] = []
+    answer: dict[str, JsonValue] = {}
+
+
+class RemovedView(View):
+    """What was removed; `runs` counts the runs that went with it."""
+
+    id: str
+    runs: int
+
+
 ProjectView.model_rebuild()
-
-
-def within(items: list[V], budget: int = LIST_BYTES) -> list[V]:
-    """The first items that fit into so many bytes of JSON; at least one."""
-    taken, size = 0, 0
-    for item in items:
-        size += len(item.model_dump_json(exclude_defaults=True).encode()) + 1
-        if size > budget and taken:
-            break
-        taken += 1
-    return items[:taken]
-
-
-def project_view(project: Project, *, full: bool = False) -> ProjectView:
-    """A project; its texts only in full."""
-    view = ProjectView(
-        id=project.id,
-        name=project.name,
-        source_folder=project.source_folder,
-        paused=project.paused_at is not None,
-        revision=project.revision,
-    )
-    if not full:
-        return view
-    return view.model_copy(update={"description": project.description, "metadata": project.metadata})
-
-
-def phase_view(phase: Phase) -> PhaseView:
-    """A phase."""
-    return PhaseView(id=phase.id, name=phase.name, order=phase.order)
-
-
-def task_view(task: Task, *, full: bool = False, next_: str = "") -> TaskView:
-    """A task; its texts, inputs and definition only in full."""
-    view = TaskView(
-        id=task.id,
-        title=task.title,
-        status=task.status.value,
-        revision=task.revision,
-        priority=task.priority.value,
-        depends_on=list(task.dependencies),
-        phase_id=task.phase_id,
-        template_id=task.template_id,
-        next=next_,
-    )
-    if not full:
-        return view
-    data = task.model_dump(mode="json", exclude={"id", "title", "status", "dependencies", "created_at", "updated_at"})
-    return view.model_copy(update={name: data[name] for name in data.keys() & TaskView.model_fields.keys()})
-
-
-def workflow_view(workflow: Workflow, *, full: bool = False) -> WorkflowView:
-    """A workflow; its pipeline only in full."""
-    steps = workflow.pipeline.steps if workflow.pipeline else ()
-    return WorkflowView(
-        id=workflow.id,
-        task_id=workflow.task_id,
-        name=workflow.name,
-        version=workflow.version,
-        workflow_type=workflow.workflow_type.value,
-        template_id=workflow.template_id,
-        parameters=workflow.parameters,
-        steps=[step.id for step in steps],
-        explanation=workflow.explanation,
-        warnings=list(workflow.warnings),
-        function=workflow.function,
-        definition=workflow.pipeline.model_dump(mode="json") if full and workflow.pipeline else None,
-    )
-
-
-def brief_run(run: WorkflowRun, *, next_: str = "") -> RunView:
-    """What the run's own record tells."""
-    return RunView(
-        id=run.id,
-        task_id=run.task_id,
-        status=run.status.value,
-        over=run.status.is_terminal,
-        reason=run.reason.text if run.reason else "",
-        attempt=run.attempt,
-        seconds=run.seconds,
-        next=next_,
-    )
-
-
-def run_view(state: RunState, *, full: bool = False, cursor: int | None = None) -> RunView:
-    """A run with how far its steps are, what came out and why it failed; every step and artifact only in full."""
-    run = state.run
-    steps = sorted(state.steps, key=lambda step: step.position)
-    view = brief_run(run, next_=_what_next(run)).model_copy(
-        update={
-            "steps_done": sum(step.status is StepStatus.SUCCEEDED for step in steps),
-            "steps_total": len(steps),
-            "running": [step.step_id for step in steps if step.status is StepStatus.RUNNING],
-            "headline": str((state.result or {}).get("headline") or ""),
-            "failure": failure_view(state.diagnosis) if run.status.is_terminal else None,
-            "warnings": list(run.warnings),
-            "cursor": "" if cursor is None else str(cursor),
-        }
-    )
-    return view.model_copy(update=_in_full(state, steps)) if full else view
-
-
-def _in_full(state: RunState, steps: list[StepRecord]) -> dict[str, object]:
-    run = state.run
-    return {
-        "project_id": run.project_id,
-        "workflow_id": run.workflow_id,
-        "workflow_version": run.workflow_version,
-        "actor": run.actor,
-        "engine": run.engine,
-        "rerun_of": run.rerun_of,
-        "parameters": run.parameters,
-        "created_at": run.created_at.isoformat(),
-        "steps": [_step_view(step) for step in steps],
-        "artifacts": [
-            ArtifactView(name=one.name, size=one.size, media_type=one.media_type, digest=one.digest)
-            for one in state.artifacts
-        ],
-    }
-
-
-def _step_view(step: StepRecord) -> StepView:
-    return StepView(
-        id=step.step_id,
-        status=step.status.value,
-        seconds=step.seconds,
-        exit_code=step.exit_code,
-        image=step.image,
-        cached=step.cached,
-        attempts=step.attempts,
-        error=step.error,
-    )
-
-
-def failure_view(found: Diagnosis | None) -> FailureView | None:
-    """Where and why a run failed; None when it did not."""
-    if found is None:
-        return None
-    return FailureView(
-        failure_class=found.failure_class.value,
-        summary=found.summary,
-        step=found.step_id,
-        status=found.status.value if found.status else None,
-        exit_code=found.exit_code,
-        lines=list(found.lines),
-    )
-
-
-def status_view(state: WorkflowState, *, full: bool = False) -> StatusView:
-    """A task with its workflow and latest run."""
-    return StatusView(
-        task=task_view(state.task, full=full),
-        workflow=workflow_view(state.workflow, full=full) if state.workflow else None,
-        run=run_view(state.latest, full=full) if state.latest else None,
-    )
-
-
-def template_view(template: WorkflowTemplate, *, full: bool = False) -> TemplateView:
-    """A template; its parameters and definition only in full."""
-    schema = template.parameters
-    view = TemplateView(
-        id=template.id,
-        name=template.name,
-        category=template.category,
-        description=template.description if full else template.description.split("\n", 1)[0],
-        version=template.version,
-        required=[str(name) for name in _listed(schema.get("required"))],
-    )
-    return view.model_copy(update={"parameters": schema, "definition": template.definition}) if full else view
-
-
-def _listed(value: object) -> list[object]:
-    return list(value) if isinstance(value, list | tuple) else []
-
-
-def _what_next(run: WorkflowRun) -> str:
-    if not run.status.is_terminal:
-        return f"{_WAIT}(run_id={run.id!r})"
-    if run.status == "succeeded":
-        return f"get_run_result(run_id={run.id!r})"
-    return f"get_run_diagnosis(run_id={run.id!r}), then change the task and execute_task_workflow again"

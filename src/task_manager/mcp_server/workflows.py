@@ -12,7 +12,17 @@ from mcp.server.mcpserver import MCPServer
 from task_manager.config import Settings, load_settings
 from task_manager.mcp_server.backend import Backend
 from task_manager.mcp_server.callers import Access, current_caller
+from task_manager.mcp_server.discovery import Discovery
 from task_manager.mcp_server.gateway import Gateway
+from task_manager.mcp_server.presenting import (
+    brief_run,
+    status_view,
+    template_view,
+    within,
+    workflow_view,
+)
+from task_manager.mcp_server.runs import RunTools
+from task_manager.mcp_server.tasks import TaskTools
 from task_manager.mcp_server.toolset import Toolset, tool
 from task_manager.mcp_server.views import (
     Detail,
@@ -23,11 +33,6 @@ from task_manager.mcp_server.views import (
     TemplateView,
     WorkflowsView,
     WorkflowView,
-    brief_run,
-    status_view,
-    template_view,
-    within,
-    workflow_view,
 )
 
 if TYPE_CHECKING:
@@ -54,13 +59,16 @@ class WorkflowTools:
         workflow_name: str | None = None,
         custom_inputs: dict[str, Any] | None = None,
         detail: Detail = "brief",
+        idempotency_key: str | None = None,
     ) -> WorkflowView:
         """Make or renew a task's workflow; rarely needed, executing does it.
 
         custom_inputs win over the task's inputs. Returns steps and parameters.
         """
         workflows = await (await self._backend.application()).workflows()
-        made = await workflows.create_workflow_from_task(task_id, workflow_name, custom_inputs)
+        made = await workflows.create_workflow_from_task(
+            task_id, workflow_name, custom_inputs, idempotency_key=idempotency_key
+        )
         return workflow_view(made, full=detail == "full")
 
     @tool("Run a task", access=Access.RUN, listed=True)
@@ -150,11 +158,18 @@ class WorkflowTools:
 
     @tool("Create a workflow from a template", access=Access.RUN, listed=True)
     async def create_workflow_from_template(
-        self, task_id: str, template_id: str, parameters: dict[str, Any] | None = None
+        self,
+        task_id: str,
+        template_id: str,
+        parameters: dict[str, Any] | None = None,
+        idempotency_key: str | None = None,
     ) -> WorkflowView:
         """Give a task the workflow of this template, with these parameters."""
         workflows = await (await self._backend.application()).workflows()
-        return workflow_view(await workflows.create_workflow_from_template(task_id, template_id, parameters))
+        made = await workflows.create_workflow_from_template(
+            task_id, template_id, parameters, idempotency_key=idempotency_key
+        )
+        return workflow_view(made)
 
 
 class DaggerWorkflowIntegration:
@@ -189,7 +204,13 @@ class DaggerWorkflowIntegration:
         arguments = {"dagger_config_path": dagger_config_path, "templates_dir": templates_dir}
         self.backend = Backend(task_manager, lambda: settings or _settings(arguments))
         self.toolset = Toolset(server)
-        self.toolset.add(WorkflowTools(self.backend))
+        for tools in (
+            WorkflowTools(self.backend),
+            TaskTools(self.backend),
+            RunTools(self.backend),
+            Discovery(server, self.toolset),
+        ):
+            self.toolset.add(tools)
         server.middleware.append(Gateway(self.toolset, every_tool=every_tool))
 
     async def initialize(self) -> None:

@@ -10,9 +10,12 @@ Open it with `Store.open`, then run the functions of `projects`, `phases`, `task
 from sqlalchemy import Connection
 
 from task_manager.store import (
+    access_tokens,
     artifacts,
+    claims,
     events,
     idempotency,
+    inbox,
     phases,
     projects,
     queue,
@@ -34,9 +37,12 @@ __all__ = [
     "EventFeed",
     "Page",
     "Store",
+    "access_tokens",
     "artifacts",
+    "claims",
     "events",
     "idempotency",
+    "inbox",
     "phases",
     "projects",
     "queue",

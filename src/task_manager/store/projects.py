@@ -100,6 +100,12 @@ def delete(c: Connection, project_id: str) -> None:
 
 
 @read_only
+def of_source(c: Connection, folder: str) -> Project | None:
+    """The oldest project with that source folder; None when there is none."""
+    return _projects.first(c, _projects.matching(source_folder=folder).order_by(tables.projects.c.id))
+
+
+@read_only
 def list_(c: Connection, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Page[Project]:
     """A page of all projects, oldest first.
 

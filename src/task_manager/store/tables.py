@@ -206,6 +206,34 @@ class IdempotencyKeyColumns(TypedColumns):
     created_at: Named[datetime] = Column(UtcTime)
 
 
+class TaskClaimColumns(TypedColumns):
+    """See `models.TaskClaim`."""
+
+    task_id: Named[str] = Column(ID, _child_of("tasks"), primary_key=True)
+    holder: Named[str] = Column(Text)
+    expires_at: Named[datetime] = Column(UtcTime)
+
+
+class ReadResultColumns(TypedColumns):
+    """One row for each reader that has seen how a run ended."""
+
+    run_id: Named[str] = Column(ID, _child_of("runs"), primary_key=True)
+    reader: Named[str] = Column(String(200), primary_key=True)
+    read_at: Named[datetime] = Column(UtcTime)
+
+
+class AccessTokenColumns(TypedColumns):
+    """See `models.AccessToken`; of the token itself there is only a digest."""
+
+    id: Named[str] = Column(ID, primary_key=True)
+    name: Named[str] = Column(String(100), unique=True)
+    scope: Named[str] = Column(String(32))
+    digest: Named[str] = Column(String(64), unique=True)
+    created_at: Named[datetime] = Column(UtcTime)
+    expires_at: Named[datetime | None] = Column(UtcTime)
+    used_at: Named[datetime | None] = Column(UtcTime)
+
+
 class StepColumns(TypedColumns):
     """See `models.StepRecord`."""
 
@@ -289,6 +317,9 @@ runs = Table(
 run_dependencies = Table("run_dependencies", metadata, RunDependencyColumns, Index(None, "upstream_id"))
 workers = Table("workers", metadata, WorkerColumns)
 idempotency_keys = Table("idempotency_keys", metadata, IdempotencyKeyColumns)
+task_claims = Table("task_claims", metadata, TaskClaimColumns)
+read_results = Table("read_results", metadata, ReadResultColumns)
+access_tokens = Table("access_tokens", metadata, AccessTokenColumns)
 steps = Table("steps", metadata, StepColumns)
 events = Table(
     "events",

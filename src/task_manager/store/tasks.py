@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
 from sqlalchemy import delete as delete_from
 from sqlalchemy import insert as insert_into
 
@@ -146,6 +146,14 @@ def of_project(
     """All tasks of a project, or of one of its phases, or in a status, oldest first."""
     query = _tasks.matching(project_id=project_id, phase_id=phase_id, status=status)
     return _tasks.all(c, query.order_by(tables.tasks.c.id))
+
+
+@read_only
+def count_by_status(c: Connection, project_id: str) -> dict[TaskStatus, int]:
+    """How many tasks of a project are in each status; 0 for statuses without any."""
+    columns = tables.tasks.c
+    query = select(columns.status, func.count()).where(columns.project_id == project_id).group_by(columns.status)
+    return dict.fromkeys(TaskStatus, 0) | {TaskStatus(status): count for status, count in c.execute(query)}
 
 
 @read_only

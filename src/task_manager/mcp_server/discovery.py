@@ -1,0 +1,92 @@
+"""The tool that finds and calls the tools that are not listed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from mcp.server.mcpserver import Context, MCPServer
+from mcp_types import CallToolResult, TextContent
+from pydantic import JsonValue
+
+from task_manager.errors import InvalidInput, NotFound, TaskManagerError
+from task_manager.mcp_server.callers import Access, current_caller
+from task_manager.mcp_server.gateway import input_schema
+from task_manager.mcp_server.toolset import RegisteredTool, Toolset, tool
+from task_manager.mcp_server.views import FoundTool, MoreToolsView
+
+
+class Discovery:
+    """Finds and calls every tool of a toolset.
+
+    Args:
+        server: Where the tools are registered.
+        toolset: The tools.
+    """
+
+    def __init__(self, server: MCPServer[Any], toolset: Toolset) -> None:
+        self._server = server
+        self._toolset = toolset
+
+    @tool("More tools", access=Access.READ, listed=True)
+    async def more_tools(
+        self, query: str = "", name: str | None = None, arguments: dict[str, Any] | None = None, *, context: Context
+    ) -> MoreToolsView:
+        """Find or call tools that are not listed: tasks, claims, projects, logs, cancel, retry, plans, inbox.
+
+        query: words to look for, none for all names. name with arguments: call that tool.
+        """
+        if name is None:
+            return await self._find(query)
+        return MoreToolsView(answer=await self._call(name, arguments or {}, context))
+
+    async def _find(self, query: str) -> MoreToolsView:
+        words = query.casefold().split()
+        hidden = [one for one in self._toolset.tools.values() if not one.declaration.listed and _may(one)]
+        listed = {one.name: one for one in await self._server.list_tools()}
+        scored = [(sum(word in _text(one, listed[one.name].description) for word in words), one) for one in hidden]
+        found = [one for score, one in scored if score or not words]
+        described = [
+            FoundTool(
+                name=one.name,
+                description=listed[one.name].description or "",
+                input_schema=input_schema(listed[one.name].input_schema) if words else {},
+            )
+            for one in sorted(found, key=lambda one: -next(score for score, other in scored if other is one))
+        ]
+        return MoreToolsView(tools=described)
+
+    async def _call(self, name: str, arguments: dict[str, Any], context: Context) -> dict[str, JsonValue]:
+        known = self._toolset.tools.get(name)
+        if known is None or not _may(known):
+            raise NotFound("tool", name, known=[one.name for one in self._toolset.tools.values() if _may(one)])
+        if name == "more_tools":
+            raise InvalidInput("more_tools does not call itself.")
+        refusal = known.refusal(arguments)
+        if refusal is not None:
+            raise refusal
+        result = await self._server.call_tool(name, arguments, context)
+        if not isinstance(result, CallToolResult):
+            raise TaskManagerError(f"{name} answered in a way that cannot be passed on.")
+        if result.is_error:
+            raise _error_of(result)
+        return result.structured_content or {}
+
+
+def _may(one: RegisteredTool) -> bool:
+    return current_caller().access >= one.declaration.access
+
+
+def _text(one: RegisteredTool, description: str | None) -> str:
+    return f"{one.name} {one.declaration.title} {description}".casefold().replace("_", " ")
+
+
+def _error_of(result: CallToolResult) -> TaskManagerError:
+    """The error that a called tool answered with."""
+    (content,) = result.content
+    told = json.loads(content.text)["error"] if isinstance(content, TextContent) else {}
+    error = TaskManagerError(
+        str(told.get("message", "")), remedy=str(told.get("remedy", "")), details=told.get("details") or {}
+    )
+    error.code = str(told.get("code", "error"))  # type: ignore[misc]
+    return error

@@ -1,0 +1,91 @@
+"""What a server costs an agent before it has done anything."""
+
+import json
+
+from mcp import Client
+from mcp_types import Tool
+from rs_bpe.bpe import openai
+
+from task_manager import Application
+from task_manager.mcp_server.server import create_server
+from tests.mcp_server.conftest import Agent
+
+BUDGET = 2500
+EIGHT = {
+    "create_workflow_from_task",
+    "execute_task_workflow",
+    "get_workflow_status",
+    "create_workflows_for_project",
+    "execute_workflows_for_project",
+    "list_workflow_templates",
+    "get_workflow_template",
+    "create_workflow_from_template",
+}
+
+
+def tokens(data: object) -> int:
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return len(openai.o200k_base().encode(text))
+
+
+def shown(tool: Tool) -> dict[str, object]:
+    """What clients put before a model."""
+    return {
+        "name": tool.name,
+        "title": tool.title,
+        "description": tool.description,
+        "inputSchema": tool.input_schema,
+    }
+
+
+async def test_the_usual_tools_fit_into_their_budget(agent: Agent) -> None:
+    tools = (await agent.client.list_tools()).tools
+    costs = {tool.name: tokens(shown(tool)) for tool in tools}
+    outputs = sum(tokens(tool.output_schema) for tool in tools)
+    print(f"{len(tools)} tools, {sum(costs.values())} tokens; output schemas {outputs}: {costs}")  # noqa: T201
+    assert costs.keys() > EIGHT
+    assert len(costs) <= 15
+    assert sum(costs.values()) < BUDGET
+
+
+async def test_the_order_of_tools_is_stable(agent: Agent) -> None:
+    first = [tool.name for tool in (await agent.client.list_tools()).tools]
+    assert first == [tool.name for tool in (await agent.client.list_tools()).tools]
+
+
+async def test_all_tools_are_listed_where_that_is_set(application: Application) -> None:
+    async with Client(create_server(application, every_tool=True).server) as client:
+        names = [tool.name for tool in (await client.list_tools()).tools]
+    assert {"get_run_logs", "cancel_run", "next_task", "delete_project"} < set(names)
+    assert len(names) > 30
+
+
+async def test_other_tools_are_found_and_called_through_one(agent: Agent) -> None:
+    found = (await agent.call("more_tools", query="cancel"))["tools"]
+    assert found[0]["name"] == "cancel_run"
+    assert found[0]["input_schema"]["required"] == ["run_id"]
+    made = await agent.more("create_project", name="from afar")
+    assert made["name"] == "from afar"
+    error = await agent.error("more_tools", name="create_projects")
+    assert (error["code"], error["details"]["near"][0]) == ("not_found", "create_project")
+    error = await agent.error("more_tools", name="create_project", arguments={"title": "x"})
+    assert (error["code"], "title" in error["message"]) == ("invalid_input", True)
+
+
+async def test_a_list_of_a_thousand_tasks_stays_in_its_byte_budget(
+    agent: Agent, application: Application, project: str
+) -> None:
+    for start in range(0, 1000, 500):
+        plan = [{"title": f"Task number {start + number} of a long list"} for number in range(500)]
+        await agent.call("create_plan", project_id=project, tasks=plan)
+    seen: list[str] = []
+    cursor: dict[str, object] = {}
+    while True:
+        before = agent.bytes_read
+        page = await agent.more("list_tasks", project_id=project, limit=200, **cursor)
+        assert agent.bytes_read - before < 7000
+        seen += [task["id"] for task in page["tasks"]]
+        if "next_cursor" not in page:
+            break
+        cursor = {"cursor": page["next_cursor"]}
+    assert len(seen) == len(set(seen)) == 1000
