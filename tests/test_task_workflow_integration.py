@@ -311,6 +311,29 @@ async def test_an_artifact_of_one_task_is_a_file_of_another(tmp_path: Path) -> N
         assert '"succeeded"' in s.engine.calls[-1].files["/in/result.json"]
 
 
+@pytest.mark.parametrize("name", ["out", "make/out"])
+async def test_an_artifact_whose_name_several_have_is_told_with_their_names(tmp_path: Path, name: str) -> None:
+    def writes(call: FakeCall) -> FakeExec:
+        return FakeExec(files={"/task/out.txt": call.arguments[0]})
+
+    outputs = [{"name": "out", "path": "out.txt"}]
+    steps = [{"id": one, "image": "busybox", "command": [one], "outputs": outputs} for one in ("make", "again")]
+    sources = [{"type": "task", "task": "First", "artifact": name, "target": "/in/out.txt"}]
+    consume = {"steps": [{"id": "use", "image": "busybox", "command": ["second"], "sources": sources}]}
+    async with scene(tmp_path, writes) as s:
+        first = await s.task("First", pipeline={"steps": steps})
+        second = await s.task("Second", pipeline=consume, needs=(first,))
+        ended = await finish(s)
+        run = await s.store.run(runs.latest, second.id)
+        assert run is not None
+        if "/" in name:
+            assert set(ended.values()) == {WorkflowStatus.SUCCEEDED}
+        else:
+            assert run.status is WorkflowStatus.FAILED
+            assert run.reason is not None
+            assert "left several artifacts called 'out': again/out, make/out." in run.reason.text
+
+
 async def test_cancelling_a_run_that_waits_ends_it_at_once(tmp_path: Path) -> None:
     async with scene(tmp_path, run_parallelism=1) as s:
         release = hold(s.engine)
@@ -430,7 +453,7 @@ async def test_a_function_of_the_pipelines_folder_runs_and_its_value_is_an_artif
         state = await s.integration.get_workflow_status(task.id)
         assert state.latest is not None
         (artifact,) = state.latest.artifacts
-        assert '"doubled": 42' in (s.store.data_dir / artifact.path).read_text()
+        assert '"doubled": 42' in (await s.integration.artifacts.read(artifact.digest, limit=10_000)).decode()
 
 
 @pytest.mark.parametrize(

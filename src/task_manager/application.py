@@ -12,6 +12,8 @@ from task_manager.config import Settings, WorkerMode
 
 if TYPE_CHECKING:
     from task_manager.access import AccessControl
+    from task_manager.artifact_retention import ArtifactRetention
+    from task_manager.artifacts import ArtifactStore
     from task_manager.dagger_integration import TaskWorkflowIntegration
     from task_manager.run_inbox import RunInbox
     from task_manager.run_logs import RunLogs
@@ -106,6 +108,25 @@ class Application:
         from task_manager.run_queries import RunQueries
 
         return RunQueries(self.store)
+
+    @cached_property
+    def artifacts(self) -> ArtifactStore:
+        """What runs left behind.
+
+        Raises:
+            InvalidConfiguration: The address of the settings cannot be used.
+            ArtifactStoreUnavailable: Its folder cannot be made.
+        """
+        from task_manager.artifacts import open_artifacts
+
+        return open_artifacts(self.settings, self.store.data_dir)
+
+    @cached_property
+    def retention(self) -> ArtifactRetention:
+        """How long what runs left is kept; raises as `artifacts` does."""
+        from task_manager.artifact_retention import ArtifactRetention
+
+        return ArtifactRetention(self.store, self.artifacts, self.settings.artifacts)
 
     @cached_property
     def templates(self) -> WorkflowTemplateRegistry:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,6 +14,7 @@ from typing import Self
 from pydantic import JsonValue
 
 from task_manager import graph
+from task_manager.artifacts import ArtifactStore, open_artifacts
 from task_manager.communication import ContainerRecord, ContainerSpec, DaggerCommunicationManager, run_containers
 from task_manager.config import Settings, load_settings
 from task_manager.errors import DependenciesNotMet, DependencyCycle, InvalidInput
@@ -24,7 +26,8 @@ from task_manager.results.diagnosis import Diagnosis
 from task_manager.run_control import Opened, RunControl
 from task_manager.run_diagnosis import diagnose_run
 from task_manager.run_starting import RunStarter, Start
-from task_manager.store import Store, artifacts, phases, projects, results, runs, steps, tasks, workflows
+from task_manager.store import Store, phases, projects, results, runs, steps, tasks, workflows
+from task_manager.store import artifacts as artifact_records
 from task_manager.store.idempotency import Call
 from task_manager.workflow_cache import PipelineCache
 from task_manager.workflow_creation import WorkflowMaker, WorkflowPreview, chosen
@@ -118,6 +121,11 @@ class TaskWorkflowIntegration(RunControl):
             )
             maker = WorkflowMaker(store, PipelineConverter(self.templates, cache=PipelineCache()), self._clock)
             self._opened = Opened(store, execution, maker, RunStarter(store, self._clock))
+
+    @cached_property
+    def artifacts(self) -> ArtifactStore:
+        """What runs left behind; the integration has to be open."""
+        return open_artifacts(self.settings, self._open.store.data_dir)
 
     async def shutdown(self) -> None:
         """Close what was opened; runs of this process are handed back. A second call does nothing."""
@@ -304,7 +312,7 @@ class TaskWorkflowIntegration(RunControl):
             run,
             await self._open.store.run(workflows.get, run.workflow_id),
             await self._open.store.run(steps.of_run, run.id),
-            await self._open.store.run(artifacts.of_run, run.id),
+            await self._open.store.run(artifact_records.of_run, run.id),
             await self._open.store.run(results.get, run.id),
             await diagnose_run(self._open.store, run),
         )

@@ -21,6 +21,10 @@ Foreign errors are translated into this tree once, at the border where they appe
     │   ├── StoreUnwritable             no permission, read-only, or not a folder
     │   ├── StoreFull                   no space left
     │   └── StoreVersionMismatch        written by another version of this software
+    ├── ArtifactError                   the artifact store
+    │   ├── ArtifactStoreUnavailable    it cannot be reached, read or written
+    │   ├── ArtifactMissing             content that is not in it
+    │   └── ArtifactDamaged             content that is not what was stored
     ├── EngineError                     the containers' side (command line: exit code 3)
     │   ├── EngineUnavailable           no engine could be started or reached
     │   ├── EngineLost                  the engine went away while it worked
@@ -189,6 +193,30 @@ class StoreVersionMismatch(StoreError):
     """The database was written by another version of this software."""
 
     code = "store_version_mismatch"
+
+
+class ArtifactError(TaskManagerError):
+    """The artifact store."""
+
+    code = "artifact_error"
+
+
+class ArtifactStoreUnavailable(ArtifactError):
+    """The artifact store cannot be reached, read or written."""
+
+    code = "artifact_store_unavailable"
+
+
+class ArtifactMissing(ArtifactError):
+    """The artifact store has no such content."""
+
+    code = "artifact_missing"
+
+
+class ArtifactDamaged(ArtifactError):
+    """What the artifact store has is not what was stored."""
+
+    code = "artifact_damaged"
 
 
 class EngineError(TaskManagerError):

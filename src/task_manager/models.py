@@ -422,9 +422,9 @@ class Artifact(Record):
 
     Attributes:
         name: Unique in its run: `STEP/OUTPUT`.
-        path: Relative to the data folder.
+        path: `STEP/OUTPUT/FILE` as the step left it; a folder's ends with its output.
         size: In bytes; of a folder, the sum of its files.
-        digest: `sha256:…`; of a folder, over its files' paths and digests.
+        digest: `sha256:…`, under which the artifact store has it.
     """
 
     run_id: str

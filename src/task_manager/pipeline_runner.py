@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
+from task_manager.artifacts import outputs_folder
 from task_manager.communication import (
     ContainerState,
     DaggerCommunicationManager,
@@ -271,7 +272,7 @@ class _Run:
         """Bring the outputs to the host, also those of a failed command: a test report is wanted just then."""
         step = outcome.step
         failed = outcome.status is not StepStatus.SUCCEEDED
-        folder = self._prepared.context.run_folder / step.id
+        folder = outputs_folder(self._prepared.context.run_folder) / step.id
         left = await export_outputs(step, container, folder, lenient=failed)
         if left.missing is not None:
             outcome = replace(outcome, status=StepStatus.FAILED, reason=reason_of(left.missing))

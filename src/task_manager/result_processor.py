@@ -54,7 +54,7 @@ class ResultProcessor:
             workflow: What was run; its result type and reports count.
             steps: How its steps ended.
             artifacts: What it left behind.
-            root: What the artifacts' paths are relative to.
+            root: What the artifacts' paths are relative to: the folder of the run's outputs.
             now: The run's end, where it does not have one yet.
             diagnosis: Why it failed; by default what the run and its steps tell alone.
 

@@ -16,7 +16,14 @@ from typing import TypeAlias
 from pydantic import JsonValue
 
 from task_manager import graph
-from task_manager.artifacts import describe_artifact, require_within, run_folder
+from task_manager.artifacts import (
+    clear_run_folder,
+    inputs_folder,
+    keep_outputs,
+    open_artifacts,
+    outputs_folder,
+    run_folder,
+)
 from task_manager.communication import DaggerCommunicationManager
 from task_manager.config import Settings
 from task_manager.errors import OutputInvalid, RunTaken, SourceNotFound, StoreError, TaskManagerError
@@ -95,6 +102,7 @@ class RunExecutor:
         self._runner = PipelineRunner(communication, settings, clock=clock)
         self._processor = ResultProcessor()
         self._recovery = RunRecovery(store, communication, settings, clock=clock, jitter=jitter)
+        self._artifacts = open_artifacts(settings, store.data_dir)
 
     async def execute(self, run_id: str) -> WorkflowRun:
         """Execute a run that is `preparing` to the end of its attempt.
@@ -141,11 +149,13 @@ class RunExecutor:
             text = f"The run met an unexpected error: {type(error).__name__}: {error}"
             ended = WorkflowStatus.FAILED, Reason(code="internal_error", text=text)
         if ended is None:
+            await asyncio.to_thread(clear_run_folder, job.folder)
             return await self._store.run(queue.end_cancelled, run_id, now=self._clock())
         return await self._end(job, *ended)
 
     async def _end(self, job: _Job, status: WorkflowStatus, reason: Reason | None) -> WorkflowRun:
         await self._store.run(queue.end_steps, job.run.id, now=self._clock())
+        await asyncio.to_thread(clear_run_folder, job.folder)
         retry = None
         if reason is not None and status is not WorkflowStatus.SUCCEEDED:
             retry = await self._recovery.retry(job.run, job.workflow.pipeline, status, reason)
@@ -220,7 +230,9 @@ class RunExecutor:
             run_id=job.run.id,
             run_folder=job.folder,
             source_folder=job.source_folder,
-            task_sources=await resolve_task_sources(self._store, job.task, pipeline, job.folder / "inputs"),
+            task_sources=await resolve_task_sources(
+                self._store, self._artifacts, job.task, pipeline, inputs_folder(job.folder)
+            ),
             fresh=job.run.skip_cache or job.allowance.fresh,
             epochs=await self._epochs(job, pipeline),
         )
@@ -231,7 +243,14 @@ class RunExecutor:
         return {**epochs, **dict.fromkeys(_from(pipeline, job.run.from_step), job.run.id)}
 
     async def _process(self, job: _Job, outcomes: Sequence[StepOutcome]) -> _End:
-        kept, too_large = await asyncio.to_thread(self._describe, job, outcomes)
+        kept, too_large = await keep_outputs(
+            self._artifacts,
+            [exported for outcome in outcomes for exported in outcome.outputs],
+            self._settings.limits,
+            run_id=job.run.id,
+            root=outputs_folder(job.folder),
+            now=self._clock(),
+        )
         for artifact in kept:
             await self._store.run(artifacts.put, artifact)
         records = await self._store.run(steps.of_run, job.run.id)
@@ -258,7 +277,7 @@ class RunExecutor:
             workflow=job.workflow,
             steps=records,
             artifacts=kept,
-            root=self._store.data_dir,
+            root=outputs_folder(job.folder),
             now=now,
             diagnosis=await diagnose_run(self._store, ended),
         )
@@ -268,26 +287,6 @@ class RunExecutor:
             result = result.model_copy(update={"status": status, "diagnosis": diagnosis})
         await self._store.run(results.put, job.run.id, result.model_dump(mode="json"))
         return status, reason
-
-    def _describe(self, job: _Job, outcomes: Sequence[StepOutcome]) -> tuple[list[Artifact], OutputInvalid | None]:
-        kept: list[Artifact] = []
-        refused: OutputInvalid | None = None
-        for exported in (exported for outcome in outcomes for exported in outcome.outputs):
-            artifact = describe_artifact(
-                exported.path,
-                root=self._store.data_dir,
-                run_id=job.run.id,
-                step_id=exported.step_id,
-                output=exported.output.name,
-                now=self._clock(),
-                media_type=exported.output.media_type,
-            )
-            try:
-                require_within(artifact, int(self._settings.limits.artifact_bytes))
-                kept.append(artifact)
-            except OutputInvalid as error:
-                refused = error
-        return kept, refused
 
     async def _enter(
         self, run_id: str, status: WorkflowStatus, reason: Reason | None = None, *, engine: str | None = None

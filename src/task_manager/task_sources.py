@@ -7,9 +7,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from task_manager.artifacts import artifacts_called
-from task_manager.errors import NotFound, SourceNotFound
-from task_manager.models import Task, WorkflowRun
+from task_manager.artifacts import ArtifactStore, artifact_called
+from task_manager.errors import InvalidInput, NotFound, SourceNotFound
+from task_manager.models import Artifact, Task, WorkflowRun
 from task_manager.pipeline import Pipeline, TaskSource
 from task_manager.store import Store, artifacts, results, runs, tasks
 from task_manager.workflow_status import WorkflowStatus
@@ -17,21 +17,25 @@ from task_manager.workflow_status import WorkflowStatus
 TaskSources = dict[tuple[str, str | None], Path]
 
 
-async def resolve_task_sources(store: Store, task: Task, pipeline: Pipeline, folder: Path) -> TaskSources:
+async def resolve_task_sources(
+    store: Store, kept: ArtifactStore, task: Task, pipeline: Pipeline, folder: Path
+) -> TaskSources:
     """Find what a pipeline's steps take from other tasks.
 
     Args:
         store: Where the other tasks' runs are.
+        kept: Where their artifacts are.
         task: The task whose pipeline it is; only tasks that it depends on may be named.
         pipeline: The pipeline.
-        folder: Where results are written as JSON files.
+        folder: Where artifacts are written as files, and results as JSON files.
 
     Returns:
         For each `(task, artifact)` as the pipeline names it, the file or folder. Optional ones that are missing are
         left out.
 
     Raises:
-        SourceNotFound: A task is none of the dependencies, has not succeeded, or has no such artifact.
+        SourceNotFound: A task is none of the dependencies, has not succeeded, or has no such artifact or several.
+        ArtifactError: An artifact cannot be read.
     """
     named = {(s.task, s.artifact): s for step in pipeline.steps for s in step.sources if isinstance(s, TaskSource)}
     if not named:
@@ -39,13 +43,15 @@ async def resolve_task_sources(store: Store, task: Task, pipeline: Pipeline, fol
     dependencies = [await store.run(tasks.get, dependency) for dependency in task.dependencies]
     found: TaskSources = {}
     for key, source in named.items():
-        path = await _resolve(store, source, dependencies, folder)
+        path = await _resolve(store, kept, source, dependencies, folder)
         if path is not None:
             found[key] = path
     return found
 
 
-async def _resolve(store: Store, source: TaskSource, dependencies: Sequence[Task], folder: Path) -> Path | None:
+async def _resolve(
+    store: Store, kept: ArtifactStore, source: TaskSource, dependencies: Sequence[Task], folder: Path
+) -> Path | None:
     upstream = _named_task(source, dependencies)
     run = await store.run(runs.latest, upstream.id, status=WorkflowStatus.SUCCEEDED)
     if run is None:
@@ -53,12 +59,35 @@ async def _resolve(store: Store, source: TaskSource, dependencies: Sequence[Task
         return None
     if source.artifact is None:
         return await _result_file(store, run, folder)
-    called = artifacts_called(source.artifact, await store.run(artifacts.of_run, run.id))
-    if len(called) != 1:
+    try:
+        artifact = artifact_called(source.artifact, await store.run(artifacts.of_run, run.id))
+    except NotFound as error:
         left = f"The run {run.id} of task {upstream.title!r} left no artifact {source.artifact!r}."
-        _refuse_unless_optional(source, left)
+        _refuse_unless_optional(source, left, error.remedy)
         return None
-    return store.data_dir / called[0].path
+    except InvalidInput as error:
+        raise _ambiguous(source, upstream, run, error) from error
+    return await _written_out(kept, artifact, folder)
+
+
+async def _written_out(kept: ArtifactStore, artifact: Artifact, folder: Path) -> Path:
+    """The artifact as a file or folder, under its digest: an earlier attempt may have written it already."""
+    target = folder / artifact.digest.removeprefix("sha256:") / Path(artifact.path).name
+    return target if target.exists() else await kept.export(artifact, target)
+
+
+def _ambiguous(source: TaskSource, upstream: Task, run: WorkflowRun, error: InvalidInput) -> SourceNotFound:
+    return SourceNotFound(
+        f"The run {run.id} of task {upstream.title!r} left several artifacts called {source.artifact!r}: "
+        f"{', '.join(map(str, _candidates(error)))}.",
+        remedy="Name one of them, as STEP/OUTPUT.",
+        details={"task": source.task, **error.details},
+    )
+
+
+def _candidates(error: InvalidInput) -> Sequence[object]:
+    candidates = error.details.get("candidates")
+    return candidates if isinstance(candidates, list) else []
 
 
 def _named_task(source: TaskSource, dependencies: Sequence[Task]) -> Task:
@@ -73,9 +102,9 @@ def _named_task(source: TaskSource, dependencies: Sequence[Task]) -> Task:
     )
 
 
-def _refuse_unless_optional(source: TaskSource, message: str) -> None:
+def _refuse_unless_optional(source: TaskSource, message: str, remedy: str = "") -> None:
     if not source.optional:
-        raise SourceNotFound(message, details={"task": source.task, "artifact": source.artifact})
+        raise SourceNotFound(message, remedy=remedy, details={"task": source.task, "artifact": source.artifact})
 
 
 async def _result_file(store: Store, run: WorkflowRun, folder: Path) -> Path:

@@ -45,7 +45,7 @@ def test_the_demo_ends_in_a_table_with_a_result_for_each_task(cli: Cli) -> None:
     assert "after 3 epochs" in summary
     assert "textkit-0.1.0-py3-none-any.whl" in summary
     assert "5 of 5 tasks succeeded" in summary
-    assert re.search(r"runs/run-[0-9a-z-]+/train/curve/learning-curve\.png", summary)
+    assert re.search(r"train/curve$", summary, re.MULTILINE)
     assert answer.stdout.count("the host's toolchain was used") == 2, "once as it happens, once at the end"
 
 
@@ -101,7 +101,7 @@ def test_in_a_terminal_the_demo_is_redrawn_in_place() -> None:
     assert "⠋" in screen or "⠙" in screen, "something moves"
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", screen)
     report = plain.rpartition("6 of 6 done")[2]
-    assert "Artifacts lie below" in report
+    assert "Fetch an artifact: task-manager artifact get" in report
     assert max(len(line) for line in report.splitlines()) <= 80
 
 

@@ -81,7 +81,8 @@ def test_with_json_a_run_is_one_document(cli: Cli, add: AddTask) -> None:
     assert (data["run"]["status"], data["task"]["title"]) == ("succeeded", "Count")
     assert [(step["step_id"], step["exit_code"]) for step in data["steps"]] == [("work", 0)]
     (artifact,) = data["artifacts"]
-    assert Path(artifact["location"]).read_text().strip() == "7"
+    place = cli("artifact", "open-path", data["run"]["id"], artifact["name"], "--json").data["location"]
+    assert Path(place).read_text().strip() == "7"
 
 
 def test_what_a_run_left_is_shown_and_fetched(cli: Cli, add: AddTask, tmp_path: Path) -> None:
@@ -153,7 +154,8 @@ def test_a_task_whose_dependency_is_not_done_is_refused(cli: Cli, add: AddTask) 
 def test_inputs_reach_the_steps(cli: Cli, add: AddTask) -> None:
     add("Greet", 'printf %s "$INPUT_NAME" > greeting.txt', outputs=[{"name": "greeting", "path": "greeting.txt"}])
     data = cli("task", "run", "Greet", "-i", "name=Ada", "--json").data
-    assert Path(data["artifacts"][0]["location"]).read_text() == "Ada"
+    assert Path(cli("artifact", "open-path", "Greet", "greeting").stdout.strip()).read_text() == "Ada"
+    assert data["artifacts"][0]["size"] == 3
 
 
 def test_a_missing_program_is_told(cli: Cli, add: AddTask) -> None:

@@ -19,9 +19,9 @@ def sh(script: str, *, step: str = "only", image: str, **more: object) -> dict[s
     return {"id": step, "image": image, "command": ["sh", "-c", script], **more}
 
 
-def artifact(shop: Workshop, state: RunState, name: str) -> Path:
+async def artifact(shop: Workshop, state: RunState, name: str) -> Path:
     (found,) = [item for item in state.artifacts if item.name == name]
-    return shop.integration.store.data_dir / found.path
+    return await shop.integration.artifacts.export(found, shop.integration.store.data_dir / name / found.digest)
 
 
 async def test_steps_pass_files_on_and_outputs_reach_the_host(
@@ -46,9 +46,9 @@ async def test_steps_pass_files_on_and_outputs_reach_the_host(
             ),
         )
         assert state.run.status is WorkflowStatus.SUCCEEDED
-        assert (artifact(shop, state, "shout/out") / "big.txt").read_text() == "FROM THE HOST"
-        assert artifact(shop, state, "say/said").read_text() == "done\n"
-        assert artifact(shop, state, "say/log").read_text() == "FROM THE HOST"
+        assert ((await artifact(shop, state, "shout/out")) / "big.txt").read_text() == "FROM THE HOST"
+        assert (await artifact(shop, state, "say/said")).read_text() == "done\n"
+        assert (await artifact(shop, state, "say/log")).read_text() == "FROM THE HOST"
         assert state.steps[0].image_digest is not None
         assert state.steps[0].image_digest.startswith(busybox_image.rpartition(":")[0])
 
@@ -75,7 +75,7 @@ async def test_a_failing_command_tells_code_and_lines_and_leaves_its_outputs(
         )
         assert state.run.status is WorkflowStatus.FAILED
         assert (state.steps[0].exit_code, state.steps[0].stderr_tail) == (42, "oh no")
-        assert artifact(shop, state, "only/report").read_text() == "halfway\n"
+        assert (await artifact(shop, state, "only/report")).read_text() == "halfway\n"
 
 
 @pytest.mark.parametrize("code", [1, 130, 137])
@@ -183,7 +183,7 @@ async def test_a_secrets_value_reaches_the_command_and_nothing_that_is_kept(
             )
         )
         assert state.run.status is WorkflowStatus.SUCCEEDED
-        assert artifact(shop, state, "only/length").read_text() == "18\n"
+        assert (await artifact(shop, state, "only/length")).read_text() == "18\n"
         runs_folder = shop.integration.store.data_dir / "runs" / state.run.id
         kept = [*runs_folder.rglob("*"), *shop.integration.store.data_dir.glob("*.db*")]
         assert not [path for path in kept if path.is_file() and b"c4nary-v4lue-31415" in path.read_bytes()]
@@ -218,7 +218,7 @@ async def test_a_function_written_with_the_dagger_sdk_runs_and_returns_a_file(
         good = await shop.task("Good", pipeline={"function": "release:pipeline"}, inputs=inputs)
         state = await shop.run(good, workflow_type="dagger_pipeline")
         assert state.run.status is WorkflowStatus.SUCCEEDED
-        assert artifact(shop, state, "pipeline/value").read_text() == "made\n"
+        assert (await artifact(shop, state, "pipeline/value")).read_text() == "made\n"
         bad = await shop.run(await shop.task("Bad", pipeline={"function": "release:broken"}, inputs=inputs))
         assert bad.run.status is WorkflowStatus.FAILED
 

@@ -59,10 +59,7 @@ async def demo(
         workflows = await application.workflows()
         started = await workflows.execute_workflows_for_project(project.id, skip_cache=skip_cache)
         states = await carry_out(session, application, started)
-    data_dir = application.settings.data_dir
-    session.output.show(
-        project_data(project, states, data_dir), Text(), project_report(states, data_dir, session.output.width)
-    )
+    session.output.show(project_data(project, states), Text(), project_report(states, session.output.width))
     finish([state for _, state in states])
 
 

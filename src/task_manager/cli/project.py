@@ -219,10 +219,7 @@ async def run(
             session.output.show({"project": found, "items": started}, text)
             return
         states = await carry_out(session, application, started)
-    data_dir = application.settings.data_dir
-    session.output.show(
-        project_data(found, states, data_dir), Text(), project_report(states, data_dir, session.output.width)
-    )
+    session.output.show(project_data(found, states), Text(), project_report(states, session.output.width))
     finish([state for _, state in states])
 
 

@@ -31,7 +31,6 @@ async def show(session: Session, run_id: RunArgument) -> None:
         run = await find_run(application.store, run_id)
         state = await (await application.workflows()).get_run(run.id)
         task = await application.store.run(tasks.get, state.run.task_id)
-        data_dir = application.settings.data_dir
     if state.result is None:
         raise NotFound("result of run", run.id, remedy=f"The run is {state.run.status}.")
     parts = [
@@ -39,6 +38,6 @@ async def show(session: Session, run_id: RunArgument) -> None:
         failure(state.diagnosis),
         problems_text(state.result),
         metrics_table(state.result),
-        artifacts_list(state.artifacts, data_dir, session.output.width),
+        artifacts_list(state.artifacts),
     ]
     session.output.show(state.result, *(Padding(part, (0, 0, 1, 0)) for part in parts if part is not None))

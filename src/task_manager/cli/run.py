@@ -140,9 +140,8 @@ async def _show_to_end(session: Session, application: Application, run: Workflow
         session.output.show({"run": run}, text)
         return
     ((title, state),) = await carry_out(session, application, [run])
-    data_dir = application.settings.data_dir
-    report = run_report(state, title, data_dir, session.output.width)
-    session.output.show(run_data(state, title, data_dir), Text(), report)
+    report = run_report(state, title)
+    session.output.show(run_data(state, title), Text(), report)
     finish([state])
 
 
@@ -156,10 +155,9 @@ async def status(session: Session, run_id: RunArgument) -> None:
         state = await (await application.workflows()).get_run(found.id)
         progress = await application.runs.progress(found.id)
         title = await _title(application, state.run)
-        data_dir = application.settings.data_dir
         session.output.show(
-            {**run_data(state, title, data_dir), "progress": progress},
-            run_report(state, title, data_dir, session.output.width, progress),
+            {**run_data(state, title), "progress": progress},
+            run_report(state, title, progress),
         )
 
 
@@ -191,10 +189,7 @@ async def watch(session: Session, run_id: RunArgument) -> None:
         follower = Follower(application.store, [run], await titles_of(application, [run]))
         (view,) = await follow(follower, display_for(session.output, follower))
         state = await (await application.workflows()).get_run(run.id)
-        data_dir = application.settings.data_dir
-        session.output.show(
-            run_data(state, view.title, data_dir), Text(), run_report(state, view.title, data_dir, session.output.width)
-        )
+        session.output.show(run_data(state, view.title), Text(), run_report(state, view.title))
         finish([state])
 
 

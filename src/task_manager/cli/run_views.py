@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
@@ -22,11 +21,12 @@ if TYPE_CHECKING:
     from task_manager.run_statistics import Progress
 
 _WIDE = 110
-_AROUND_COLUMNS = 12
+_SHOWN_DIGITS = 12
+_FETCH = "Fetch an artifact: task-manager artifact get TASK STEP/OUTPUT"
 _TOLD_ELSEWHERE = "artifacts"
 
 
-def run_data(state: RunState, title: str, data_dir: Path) -> dict[str, Any]:
+def run_data(state: RunState, title: str) -> dict[str, Any]:
     """A run with everything that belongs to it, for `--json`."""
     return {
         "run": state.run,
@@ -38,27 +38,18 @@ def run_data(state: RunState, title: str, data_dir: Path) -> dict[str, Any]:
             "parameters": state.workflow.parameters,
         },
         "steps": state.steps,
-        "artifacts": [artifact_data(artifact, data_dir) for artifact in state.artifacts],
+        "artifacts": state.artifacts,
         "result": state.result,
         "diagnosis": state.diagnosis,
     }
 
 
-def artifact_data(artifact: Artifact, data_dir: Path) -> dict[str, Any]:
-    """An artifact for `--json`, with the place where it lies."""
-    return {**artifact.model_dump(mode="json"), "location": str(data_dir / artifact.path)}
-
-
-def run_report(
-    state: RunState, title: str, data_dir: Path, width: int, progress: Progress | None = None
-) -> RenderableType:
-    """Everything about a run, on so many columns: how it ended, why, its steps, its result, its artifacts.
+def run_report(state: RunState, title: str, progress: Progress | None = None) -> RenderableType:
+    """Everything about a run: how it ended, why, its steps, its result, its artifacts.
 
     Args:
         state: The run.
         title: Its task's title.
-        data_dir: Where the artifacts lie.
-        width: Columns of the screen.
         progress: How far it is, where that is of interest.
     """
     parts = [
@@ -67,7 +58,7 @@ def run_report(
         _facts(state.run, progress),
         steps_table(state.steps),
         metrics_table(state.result),
-        artifacts_list(state.artifacts, data_dir, width),
+        artifacts_list(state.artifacts),
     ]
     return Group(*(Padding(part, (0, 0, 1, 0)) for part in parts if part is not None))
 
@@ -147,40 +138,37 @@ def _metric(value: Any) -> str:
     return number_text(value) if isinstance(value, int | float) else str(value)
 
 
-def artifacts_list(artifacts: Sequence[Artifact], data_dir: Path, width: int) -> RenderableType | None:
-    """The artifacts with size and place; None when there are none.
-
-    Args:
-        artifacts: What a run left.
-        data_dir: Where their paths start.
-        width: Columns of the screen; where whole paths do not fit, they are told from the data folder on.
-    """
+def artifacts_list(artifacts: Sequence[Artifact]) -> RenderableType | None:
+    """The artifacts with size, kind and digest; None when there are none."""
     if not artifacts:
         return None
-    rows = [(one.name, size_text(one.size), str(data_dir / one.path)) for one in artifacts]
-    needed = sum(max(len(row[column]) for row in rows) for column in range(3))
-    if needed + _AROUND_COLUMNS <= width:
-        return _indented(table(["!Artifact", "!>Size", "!Place"], rows, empty=""))
-    short = [(size_text(one.size), Text(one.path, overflow="fold")) for one in artifacts]
-    below = Text(f"below {data_dir}", style="dim", overflow="fold")
-    return _indented(Group(table(["!>Size", "Artifact"], short, empty=""), below))
+    rows = [
+        (one.name, size_text(one.size), Text(one.media_type, style="dim"), Text(short_digest(one.digest), style="dim"))
+        for one in artifacts
+    ]
+    return _indented(table(["!Artifact", "!>Size", "Kind", "!Digest"], rows, empty=""))
+
+
+def short_digest(digest: str) -> str:
+    """As much of a digest as tells it from others: `sha256:0123456789ab`."""
+    scheme, colon, number = digest.partition(":")
+    return f"{scheme}{colon}{number[:_SHOWN_DIGITS]}"
 
 
 def _indented(part: RenderableType) -> RenderableType:
     return Padding(part, (0, 0, 0, 2))
 
 
-def project_data(project: Project, states: Sequence[tuple[str, RunState]], data_dir: Path) -> dict[str, Any]:
+def project_data(project: Project, states: Sequence[tuple[str, RunState]]) -> dict[str, Any]:
     """A project's runs for `--json`."""
-    return {"project": project, "runs": [run_data(state, title, data_dir) for title, state in states]}
+    return {"project": project, "runs": [run_data(state, title) for title, state in states]}
 
 
-def project_report(states: Sequence[tuple[str, RunState]], data_dir: Path, width: int) -> RenderableType:
+def project_report(states: Sequence[tuple[str, RunState]], width: int) -> RenderableType:
     """A project's runs: one row each, then what failed and why, then warnings.
 
     Args:
         states: The runs with their tasks' titles.
-        data_dir: Where the artifacts lie.
         width: Columns of the screen; where they are few, the artifacts get a table of their own.
     """
     narrow = width < _WIDE
@@ -191,7 +179,7 @@ def project_report(states: Sequence[tuple[str, RunState]], data_dir: Path, width
         summary_table(states, with_artifacts=not narrow),
         *failures,
         artifacts_table(states) if narrow else None,
-        Text(f"Artifacts lie below {data_dir}\nEngine: {', '.join(engines) or 'none'}", style="dim"),
+        Text(f"{_FETCH}\nEngine: {', '.join(engines) or 'none'}", style="dim"),
         Group(*(Text(f"Warning: {warning}", style="yellow") for warning in warnings)) if warnings else None,
     ]
     return Group(*(Padding(part, (0, 0, 1, 0)) for part in parts if part is not None))
@@ -203,7 +191,7 @@ def _named_failure(title: str, state: RunState) -> RenderableType | None:
 
 
 def summary_table(states: Iterable[tuple[str, RunState]], *, with_artifacts: bool) -> RenderableType:
-    """Several runs: task, status, seconds, headline, and where the artifacts lie."""
+    """Several runs: task, status, seconds, headline, and the artifacts."""
     rows = [
         (
             title,
@@ -218,7 +206,7 @@ def summary_table(states: Iterable[tuple[str, RunState]], *, with_artifacts: boo
 
 
 def artifacts_table(states: Iterable[tuple[str, RunState]]) -> RenderableType | None:
-    """Where the artifacts of several runs lie; None when there are none."""
+    """The artifacts of several runs; None when there are none."""
     rows = [
         (title, Group(*(_artifact_line(one) for one in state.artifacts))) for title, state in states if state.artifacts
     ]
@@ -226,4 +214,4 @@ def artifacts_table(states: Iterable[tuple[str, RunState]]) -> RenderableType | 
 
 
 def _artifact_line(artifact: Artifact) -> Text:
-    return Text(artifact.path, style="dim", overflow="fold")
+    return Text(artifact.name, style="dim", overflow="fold")

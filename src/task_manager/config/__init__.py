@@ -7,6 +7,7 @@ A value is taken from the first of these that has it: arguments; the environment
 from task_manager.config.loading import environment_name, load_settings
 from task_manager.config.masking import describe_settings, mask_secrets
 from task_manager.config.settings import (
+    ArtifactSettings,
     EngineCache,
     EngineChoice,
     ImagePolicy,
@@ -21,6 +22,7 @@ from task_manager.config.settings import (
 )
 
 __all__ = [
+    "ArtifactSettings",
     "EngineCache",
     "EngineChoice",
     "ImagePolicy",

@@ -25,6 +25,7 @@ RUNNER_SCHEMES = (
     "container",
     "image",
 )
+ARTIFACT_SCHEMES = ("s3", "gs", "az", "file")
 DATABASE_SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg")
 
 _WEEK = 7 * 24 * 3600
@@ -170,6 +171,21 @@ class Limits(_Frozen):
         ByteSize(10 * 1024**2), gt=0, description="Kept of each step's standard output, and of its standard error."
     )
     artifact_bytes: ByteSize = Field(ByteSize(4 * 1024**3), gt=0, description="The largest artifact.")
+    run_artifacts_bytes: ByteSize = Field(ByteSize(16 * 1024**3), gt=0, description="All artifacts of a run together.")
+
+
+class ArtifactSettings(_Frozen):
+    """Where artifacts are kept, and how long."""
+
+    url: Annotated[str, AfterValidator(_one_of_schemes(ARTIFACT_SCHEMES))] | None = Field(
+        None, description="The store of artifacts, such as s3://bucket/prefix; none: `artifacts` in the data folder."
+    )
+    max_bytes: Annotated[Size | None, Unlimited] = Field(
+        None, description="What artifacts may take together, uncompressed; beyond it the oldest go. `none`: no limit."
+    )
+    max_age: Annotated[Age | None, Unlimited] = Field(
+        None, description="How long artifacts are kept, such as 30d; `none`: as long as their runs."
+    )
 
 
 class EngineCache(_Frozen):
@@ -249,6 +265,7 @@ class Settings(_Frozen):
         description="How often a step is run again after the engine died under it; 0: its run is retried instead.",
     )
     limits: Limits = Limits()
+    artifacts: ArtifactSettings = ArtifactSettings()
     environment: dict[VariableName, VariableValue] = Field(
         default_factory=dict, description="Environment variables that every step gets."
     )
@@ -266,7 +283,7 @@ class Settings(_Frozen):
         return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
-_EXECUTION = ("templates_dir", "pipelines_dir", "database_url")
+_EXECUTION = ("templates_dir", "pipelines_dir", "database_url", "artifacts")
 
 ENGINE_FILE_SETTINGS = frozenset(
     {
@@ -300,6 +317,7 @@ GROUPS: Mapping[str, type[BaseModel]] = {
     "engine_cache": EngineCache,
     "engine_limits": EngineLimits,
     "limits": Limits,
+    "artifacts": ArtifactSettings,
     "retry": RetryPolicy,
 }
 

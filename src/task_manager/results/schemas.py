@@ -47,7 +47,7 @@ class ArtifactSummary(Part):
 
     Attributes:
         name: `STEP/OUTPUT`.
-        path: Relative to the data folder.
+        path: `STEP/OUTPUT/FILE` as the step left it.
         size: In bytes.
         digest: `sha256:…`.
     """

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from task_manager.artifacts import outputs_folder
 from task_manager.communication import DaggerCommunicationManager
 from task_manager.config import Settings
 from task_manager.errors import StepFailed, StepTimedOut, TaskManagerError
@@ -51,7 +52,7 @@ async def _attempt(
     communication: DaggerCommunicationManager, settings: Settings, workflow: Workflow, run_folder: Path
 ) -> StepOutcome:
     limit = settings.default_step_timeout
-    folder = run_folder / FUNCTION_STEP.id / VALUE.name
+    folder = outputs_folder(run_folder) / FUNCTION_STEP.id / VALUE.name
     try:
         function = load_function(workflow.function or "", settings.pipelines_dir)
         async with asyncio.timeout(limit), communication.guard() as session:

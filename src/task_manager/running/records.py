@@ -18,7 +18,7 @@ class RunContext:
     """What a run's steps need to know beside the pipeline.
 
     Attributes:
-        run_folder: An absolute folder of this run; each step gets `STEP/` in it for outputs and logs.
+        run_folder: An absolute folder of this run; each step gets `STEP/` in it for its logs.
         source_folder: The task's source folder; none when it has none.
         task_sources: For each `(task, artifact)` that a step names, the file or folder; the artifact is None for
             the task's result.
