@@ -8,30 +8,40 @@ import hashlib
 import json
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from task_manager.embedded_engine.patterns import Filter
 
 # A field that does not change what a description stands for.
 _VOLATILE = {"volatile": True}
+_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=True, separators=(",", ":"))
 
 
 class Described:
     """Gives a frozen dataclass a digest over its kind and fields."""
 
+    _lasting_fields: ClassVar[tuple[str, ...]]
+
+    @property
+    def _lasting(self) -> tuple[str, ...]:
+        """The names of the fields that count; the same for every description of a kind."""
+        kind = type(self)
+        if (known := kind.__dict__.get("_lasting_fields")) is None:
+            known = tuple(item.name for item in fields(cast("Any", kind)) if not item.metadata.get("volatile"))
+            kind._lasting_fields = known
+        return known
+
     @cached_property
     def digest(self) -> str:
         """The description's identity, 64 hexadecimal digits."""
-        content = {
-            item.name: _plain(getattr(self, item.name))
-            for item in fields(cast("Any", self))
-            if not item.metadata.get("volatile")
-        }
-        text = json.dumps([type(self).__name__, content], sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+        content = {name: _plain(getattr(self, name)) for name in self._lasting}
+        text = _ENCODER.encode([type(self).__name__, content])
         return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _plain(value: object) -> Any:
+    if isinstance(value, str):
+        return value
     if isinstance(value, Described):
         return value.digest
     if isinstance(value, tuple):

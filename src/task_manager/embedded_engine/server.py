@@ -6,14 +6,14 @@ import binascii
 import hmac
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from task_manager.embedded_engine.answering import Answerer, Request
 from task_manager.embedded_engine.events import Events
@@ -53,9 +53,50 @@ def application(answerer: Answerer, events: Events, token: str) -> Starlette:
 def server(app: Starlette) -> uvicorn.Server:
     """Return a server for the application, which leaves signals and logs alone."""
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1, ws="none"
+        app,
+        http=_Connection,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+        ws="none",
     )
     return _QuietServer(config)
+
+
+class _Connection(H11Protocol):
+    """Sends an answer's head and body together, which would otherwise wake the client twice."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to serve a client."""
+        super().connection_made(cast("asyncio.Transport", _Gathering(transport)))
+
+
+class _Gathering:
+    """A transport that writes at once what it is given in one turn of the event loop."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._pieces: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Write something, soon."""
+        if not self._pieces:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._pieces.append(data)
+
+    def close(self) -> None:
+        """Close the connection once everything is written."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._pieces:
+            self._transport.write(b"".join(self._pieces))
+            self._pieces.clear()
 
 
 class _QuietServer(uvicorn.Server):
@@ -97,17 +138,16 @@ async def _answered(request: HttpRequest, answerer: Answerer, body: bytes) -> Re
         return _json({"data": None, "errors": [{"message": parsed}]})
     answering = asyncio.ensure_future(answerer.answer(parsed))
     leaving = asyncio.ensure_future(_left(request))
+    # When nobody reads the answer any more, what nobody else waits for is stopped.
+    leaving.add_done_callback(lambda _: answering.cancel())
     try:
-        await asyncio.wait([answering, leaving], return_when=asyncio.FIRST_COMPLETED)
-        if answering.done():
-            return _json(answering.result())
-        # Nobody reads the answer any more: what nobody else waits for is stopped.
+        return _json(await answering)
+    except asyncio.CancelledError:
+        if leaving.cancelled() or not leaving.done():
+            raise
         return Response(status_code=499)
     finally:
-        for task in (answering, leaving):
-            task.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.gather(answering, leaving, return_exceptions=True)
+        leaving.cancel()
 
 
 async def _left(request: HttpRequest) -> None:
