@@ -23,9 +23,11 @@ from task_manager.cli.project import add_project_commands
 from task_manager.cli.queue import add_queue_commands
 from task_manager.cli.result import add_result_commands
 from task_manager.cli.run import add_run_commands
+from task_manager.cli.server import add_server_command
 from task_manager.cli.session import Session
 from task_manager.cli.task import add_task_commands
 from task_manager.cli.template import add_template_commands
+from task_manager.cli.token import add_token_commands
 from task_manager.cli.worker import add_worker_commands
 from task_manager.cli.workflow import add_workflow_commands
 
@@ -55,6 +57,8 @@ for add_commands in (
     add_engine_commands,
     add_container_commands,
     add_mcp_commands,
+    add_server_command,
+    add_token_commands,
     add_config_commands,
     add_demo_command,
 ):

@@ -1,53 +1,33 @@
-"""Who makes the call that is being answered, and what it may do."""
+"""Who makes the call that is being answered."""
 
 from __future__ import annotations
 
 import re
 from contextvars import ContextVar
-from dataclasses import dataclass
-from enum import IntEnum
 from typing import Final
+
+from task_manager.identity import Identity
 
 _UNFIT: Final = re.compile(r"[^\w.@/ -]+")
 _LONGEST_NAME: Final = 80
 
-
-class Access(IntEnum):
-    """What a caller may do; each includes what comes before it."""
-
-    READ = 1
-    """Look."""
-    RUN = 2
-    """Create, change and run."""
-    ADMIN = 3
-    """Remove."""
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who makes a call.
-
-    Attributes:
-        name: As events and the inbox know it.
-        access: What it may do.
-    """
-
-    name: str = "local"
-    access: Access = Access.ADMIN
-
-
-LOCAL: Final = Caller()
+LOCAL: Final = Identity("local")
 """Whoever calls without a server, in this process."""
 
-_current: ContextVar[Caller] = ContextVar("caller", default=LOCAL)
+_current: ContextVar[Identity] = ContextVar("caller", default=LOCAL)
 
 
-def current_caller() -> Caller:
-    """Who makes the call that is being answered."""
+def current_caller() -> Identity:
+    """Who makes the call that is being answered; its name is known."""
     return _current.get()
 
 
-def set_caller(caller: Caller) -> None:
+def caller_name() -> str:
+    """The name of who makes the call that is being answered, as events and the inbox know it."""
+    return current_caller().name or "local"
+
+
+def set_caller(caller: Identity) -> None:
     """From here on in this task, calls are answered for that caller."""
     _current.set(caller)
 

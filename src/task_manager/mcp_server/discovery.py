@@ -10,10 +10,11 @@ from mcp_types import CallToolResult, TextContent
 from pydantic import JsonValue
 
 from task_manager.errors import InvalidInput, NotFound, TaskManagerError
-from task_manager.mcp_server.callers import Access, current_caller
+from task_manager.mcp_server.callers import current_caller
 from task_manager.mcp_server.gateway import input_schema
 from task_manager.mcp_server.toolset import RegisteredTool, Toolset, tool
 from task_manager.mcp_server.views import FoundTool, MoreToolsView
+from task_manager.models import TokenScope
 
 
 class Discovery:
@@ -28,7 +29,7 @@ class Discovery:
         self._server = server
         self._toolset = toolset
 
-    @tool("More tools", access=Access.READ, listed=True)
+    @tool("More tools", access=TokenScope.READ, listed=True)
     async def more_tools(
         self, query: str = "", name: str | None = None, arguments: dict[str, Any] | None = None, *, context: Context
     ) -> MoreToolsView:
@@ -74,7 +75,7 @@ class Discovery:
 
 
 def _may(one: RegisteredTool) -> bool:
-    return current_caller().access >= one.declaration.access
+    return current_caller().allows(one.declaration.access)
 
 
 def _text(one: RegisteredTool, description: str | None) -> str:

@@ -8,11 +8,9 @@ from typing import Any, Final
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
 from task_manager.errors import InvalidInput
-from task_manager.mcp_server.callers import Access, Caller, client_name, current_caller, set_caller
+from task_manager.identity import IDENTITY_KEY, Identity
+from task_manager.mcp_server.callers import client_name, current_caller, set_caller
 from task_manager.mcp_server.toolset import Toolset, error_result, refuse
-
-CALLER_KEY: Final = "task_manager.caller"
-"""Where an HTTP request's scope says who calls, when that was found out before."""
 
 _KEPT_TITLES: Final = frozenset({"properties", "$defs"})
 
@@ -65,7 +63,7 @@ class Gateway:
         known = self._toolset.tools.get(name)
         if known is None:
             return True
-        return (known.declaration.listed or self._every_tool) and current_caller().access >= known.declaration.access
+        return (known.declaration.listed or self._every_tool) and current_caller().allows(known.declaration.access)
 
     def _usual_first(self, tools: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         def rank(one: dict[str, Any]) -> bool:
@@ -102,12 +100,12 @@ def _without_noise(schema: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _caller(ctx: ServerRequestContext[Any, Any]) -> Caller:
-    """Whoever the HTTP face found out; else the client by the name that it gives itself."""
+def _caller(ctx: ServerRequestContext[Any, Any]) -> Identity:
+    """Whoever the HTTP server found out; else the client by the name that it gives itself."""
     scope = getattr(ctx.request, "scope", None) or {}
-    known = scope.get(CALLER_KEY)
+    known = scope.get(IDENTITY_KEY)
     params = ctx.session.client_params
     own = client_name(params.client_info.name if params else None)
-    if isinstance(known, Caller):
-        return known if known.name else Caller(own, known.access)
-    return Caller(own, Access.ADMIN)
+    if isinstance(known, Identity):
+        return Identity(known.name or own, known.scope)
+    return Identity(own)

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from task_manager.errors import InvalidInput, NotFound
 from task_manager.mcp_server.backend import Backend
-from task_manager.mcp_server.callers import Access, current_caller
+from task_manager.mcp_server.callers import caller_name
 from task_manager.mcp_server.presenting import (
     brief_run,
     cut_runs,
@@ -32,6 +32,7 @@ from task_manager.mcp_server.views import (
     RunsView,
     RunView,
 )
+from task_manager.models import TokenScope
 from task_manager.workflow_status import StepStatus, WorkflowStatus
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class RunTools:
         await application.runs.get(run_id)
         last = await _wait(application, run_id, _sequence(cursor), timeout, context)
         state = await (await application.workflows()).get_run(run_id)
-        await application.inbox.read(state.run, current_caller().name)
+        await application.inbox.read(state.run, caller_name())
         return run_view(state, cursor=last)
 
     @tool("Result of a run", listed=True)
@@ -99,7 +100,7 @@ class RunTools:
         """What came out of a run that is over: headline, metrics, artifacts; detail="full" is everything, in parts."""
         application = await self._backend.application()
         state = await (await application.workflows()).get_run(run_id)
-        await application.inbox.read(state.run, current_caller().name)
+        await application.inbox.read(state.run, caller_name())
         if state.result is None:
             raise NotFound("result of run", run_id, remedy=f"The run is {state.run.status}; use wait_for_run.")
         return result_view(state, full=detail == "full", budget=max_bytes)
@@ -109,7 +110,7 @@ class RunTools:
         """Where and why a run failed, the lines that tell, and what to do next."""
         application = await self._backend.application()
         state = await (await application.workflows()).get_run(run_id)
-        await application.inbox.read(state.run, current_caller().name)
+        await application.inbox.read(state.run, caller_name())
         return diagnosis_view(state)
 
     @tool("Show a run")
@@ -117,7 +118,7 @@ class RunTools:
         """A run with its steps, artifacts, parameters and warnings."""
         application = await self._backend.application()
         state = await (await application.workflows()).get_run(run_id)
-        await application.inbox.read(state.run, current_caller().name)
+        await application.inbox.read(state.run, caller_name())
         return run_view(state, full=detail == "full")
 
     @tool("List runs")
@@ -144,16 +145,16 @@ class RunTools:
     async def inbox(self, limit: Annotated[int, Field(ge=1, le=200)] = 50, cursor: str | None = None) -> RunsView:
         """Runs that you started, that are over, and whose end you have not seen; reading one takes it out."""
         application = await self._backend.application()
-        return cut_runs(await application.inbox.unread(current_caller().name, limit=limit, cursor=cursor))
+        return cut_runs(await application.inbox.unread(caller_name(), limit=limit, cursor=cursor))
 
-    @tool("Cancel a run", access=Access.RUN, destructive=True, idempotent=True)
+    @tool("Cancel a run", access=TokenScope.RUN, destructive=True, idempotent=True)
     async def cancel_run(self, run_id: str) -> RunView:
         """Stop a run and wait until its containers are gone; one that is over stays as it is."""
         application = await self._backend.application()
         workflows = await application.workflows()
-        return brief_run(await workflows.cancel_run(run_id, actor=current_caller().name))
+        return brief_run(await workflows.cancel_run(run_id, actor=caller_name()))
 
-    @tool("Run again", access=Access.RUN)
+    @tool("Run again", access=TokenScope.RUN)
     async def retry_run(self, run_id: str, from_step: str | None = None) -> RunView:
         """Start a run again with the same workflow and sources; from_step repeats from there on.
 
@@ -161,7 +162,7 @@ class RunTools:
         """
         application = await self._backend.application()
         workflows = await application.workflows()
-        run = await workflows.rerun(run_id, from_step=from_step, actor=current_caller().name)
+        run = await workflows.rerun(run_id, from_step=from_step, actor=caller_name())
         return brief_run(run, next_=f"wait_for_run(run_id={run.id!r})")
 
     @tool("Why a run waits")

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from task_manager.errors import InvalidInput
 from task_manager.mcp_server.backend import Backend
-from task_manager.mcp_server.callers import Access, current_caller
+from task_manager.mcp_server.callers import caller_name
 from task_manager.mcp_server.presenting import (
     cut,
     phase_view,
@@ -28,6 +28,7 @@ from task_manager.mcp_server.views import (
     TasksView,
     TaskView,
 )
+from task_manager.models import TokenScope
 from task_manager.workflow_status import TaskStatus
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class TaskTools:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
-    @tool("Create a task", access=Access.RUN, listed=True)
+    @tool("Create a task", access=TokenScope.RUN, listed=True)
     async def create_task(
         self,
         title: str,
@@ -115,7 +116,7 @@ class TaskTools:
         task = await application.planning.create_task(project, title, fields, idempotency_key=idempotency_key)
         return task_view(task, next_=f"execute_task_workflow(task_id={task.id!r})")
 
-    @tool("Create a plan", access=Access.RUN, listed=True)
+    @tool("Create a plan", access=TokenScope.RUN, listed=True)
     async def create_plan(
         self, tasks: list[TaskOfPlan], project_id: str | None = None, idempotency_key: str | None = None
     ) -> TasksView:
@@ -134,7 +135,7 @@ class TaskTools:
         run = f"execute_workflows_for_project(project_id={made[0].project_id!r})"
         return TasksView(count=len(made), tasks=shown, next=run)
 
-    @tool("Change a task", access=Access.RUN, idempotent=True, listed=True)
+    @tool("Change a task", access=TokenScope.RUN, idempotent=True, listed=True)
     async def update_task(
         self, task_id: str, changes: dict[str, Any], expected_revision: int | None = None
     ) -> TaskView:
@@ -177,7 +178,7 @@ class TaskTools:
         shown, following = cut([task_view(task, full=detail == "full") for task in page.items], page.next_cursor)
         return TasksView(count=len(shown), tasks=shown, next_cursor=following)
 
-    @tool("Delete a task", access=Access.ADMIN, destructive=True)
+    @tool("Delete a task", access=TokenScope.ADMIN, destructive=True)
     async def delete_task(self, task_id: str, project_id: str | None = None) -> RemovedView:
         """Remove a task with its workflows, runs and results; refused while a run of it goes on."""
         application = await self._backend.application()
@@ -185,7 +186,7 @@ class TaskTools:
         removed = await application.tasks.delete_task(task.id)
         return RemovedView(id=task.id, runs=len(removed))
 
-    @tool("Claim the next task", access=Access.RUN)
+    @tool("Claim the next task", access=TokenScope.RUN)
     async def next_task(
         self, project_id: str | None = None, labels: list[str] | None = None, lease_seconds: float = 900
     ) -> TasksView:
@@ -196,33 +197,33 @@ class TaskTools:
         """
         application = await self._backend.application()
         found = await application.planning.claim_next(
-            current_caller().name, project_id=project_id, labels=labels or (), lease_seconds=lease_seconds
+            caller_name(), project_id=project_id, labels=labels or (), lease_seconds=lease_seconds
         )
         if found is None:
             return TasksView(count=0, next="No task is ready; list_tasks shows what the others wait for.")
         return TasksView(count=1, tasks=[_with_claim(task_view(found[0], full=True), found[1])])
 
-    @tool("Claim a task", access=Access.RUN, idempotent=True)
+    @tool("Claim a task", access=TokenScope.RUN, idempotent=True)
     async def claim_task(self, task_id: str, lease_seconds: float = 900) -> TaskView:
         """Take this task, or keep it longer; a conflict when somebody else has it."""
         application = await self._backend.application()
-        task, claim = await application.planning.claim(task_id, current_caller().name, lease_seconds=lease_seconds)
+        task, claim = await application.planning.claim(task_id, caller_name(), lease_seconds=lease_seconds)
         return _with_claim(task_view(task), claim)
 
-    @tool("Release a task", access=Access.RUN, idempotent=True)
+    @tool("Release a task", access=TokenScope.RUN, idempotent=True)
     async def release_task(self, task_id: str) -> TaskView:
         """Give a claimed task back: it is to be done again."""
         application = await self._backend.application()
-        return task_view(await application.planning.release(task_id, current_caller().name))
+        return task_view(await application.planning.release(task_id, caller_name()))
 
-    @tool("Complete a task", access=Access.RUN, idempotent=True)
+    @tool("Complete a task", access=TokenScope.RUN, idempotent=True)
     async def complete_task(self, task_id: str, expected_revision: int | None = None) -> TaskView:
         """Mark a task as done without a run, such as one that a person did; a run that succeeds does so itself."""
         application = await self._backend.application()
-        task = await application.planning.complete(task_id, current_caller().name, expected_revision=expected_revision)
+        task = await application.planning.complete(task_id, caller_name(), expected_revision=expected_revision)
         return task_view(task)
 
-    @tool("Link a task", access=Access.RUN, idempotent=True)
+    @tool("Link a task", access=TokenScope.RUN, idempotent=True)
     async def link_task(
         self,
         task_id: str,
@@ -236,7 +237,7 @@ class TaskTools:
         task = await application.planning.link(task_id, depends_on=depends_on or (), urls=urls or (), remove=remove)
         return task_view(task, full=True)
 
-    @tool("Create a project", access=Access.RUN)
+    @tool("Create a project", access=TokenScope.RUN)
     async def create_project(
         self,
         name: str,
@@ -263,7 +264,7 @@ class TaskTools:
         shown, following = cut([project_view(one) for one in page.items], page.next_cursor)
         return ProjectsView(count=len(shown), projects=shown, next_cursor=following)
 
-    @tool("Change a project", access=Access.RUN, idempotent=True)
+    @tool("Change a project", access=TokenScope.RUN, idempotent=True)
     async def update_project(
         self, project_id: str, changes: dict[str, Any], expected_revision: int | None = None
     ) -> ProjectView:
@@ -271,7 +272,7 @@ class TaskTools:
         application = await self._backend.application()
         return project_view(await application.tasks.update_project(project_id, changes, expected_revision), full=True)
 
-    @tool("Delete a project", access=Access.ADMIN, destructive=True)
+    @tool("Delete a project", access=TokenScope.ADMIN, destructive=True)
     async def delete_project(self, project_id: str) -> RemovedView:
         """Remove a project with its tasks, runs and results; refused while a run of it goes on."""
         application = await self._backend.application()
@@ -279,7 +280,7 @@ class TaskTools:
         removed = await application.tasks.delete_project(project.id)
         return RemovedView(id=project.id, runs=len(removed))
 
-    @tool("Create a phase", access=Access.RUN)
+    @tool("Create a phase", access=TokenScope.RUN)
     async def create_phase(self, project_id: str, name: str, order: int | None = None) -> PhaseView:
         """Create a phase of a project: a group of tasks, in an order."""
         application = await self._backend.application()

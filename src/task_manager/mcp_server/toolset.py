@@ -19,7 +19,8 @@ from mcp_types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import BaseModel, ValidationError, create_model
 
 from task_manager.errors import InvalidInput, TaskManagerError, near_misses
-from task_manager.mcp_server.callers import Access, current_caller
+from task_manager.mcp_server.callers import current_caller
+from task_manager.models import TokenScope
 from task_manager.structured_log import get_logger
 
 log = get_logger(__name__)
@@ -47,7 +48,7 @@ class Declaration:
     """
 
     title: str
-    access: Access
+    access: TokenScope
     listed: bool
     destructive: bool
     idempotent: bool
@@ -55,7 +56,7 @@ class Declaration:
     @property
     def annotations(self) -> ToolAnnotations:
         """The four hints of the protocol."""
-        reads = self.access is Access.READ
+        reads = self.access is TokenScope.READ
         return ToolAnnotations(
             read_only_hint=reads,
             destructive_hint=self.destructive,
@@ -142,7 +143,7 @@ class Toolset:
 def tool(
     title: str,
     *,
-    access: Access = Access.READ,
+    access: TokenScope = TokenScope.READ,
     listed: bool = False,
     destructive: bool = False,
     idempotent: bool = False,
@@ -207,9 +208,9 @@ def _answering(
 
 
 def _check_access(name: str, declaration: Declaration) -> None:
-    if current_caller().access < declaration.access:
+    if not current_caller().allows(declaration.access):
         raise InvalidInput(
-            f"This token may not call {name}: that needs the scope {declaration.access.name.lower()}.",
+            f"This token may not call {name}: that needs the scope {declaration.access}.",
             remedy="Ask for a token of that scope: task-manager token create.",
         )
 

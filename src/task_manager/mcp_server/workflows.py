@@ -11,7 +11,7 @@ from mcp.server.mcpserver import MCPServer
 
 from task_manager.config import Settings, load_settings
 from task_manager.mcp_server.backend import Backend
-from task_manager.mcp_server.callers import Access, current_caller
+from task_manager.mcp_server.callers import caller_name
 from task_manager.mcp_server.discovery import Discovery
 from task_manager.mcp_server.gateway import Gateway
 from task_manager.mcp_server.presenting import (
@@ -34,6 +34,7 @@ from task_manager.mcp_server.views import (
     WorkflowsView,
     WorkflowView,
 )
+from task_manager.models import TokenScope
 
 if TYPE_CHECKING:
     from task_manager.application import Application
@@ -52,7 +53,7 @@ class WorkflowTools:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
-    @tool("Create a task's workflow", access=Access.RUN, listed=True)
+    @tool("Create a task's workflow", access=TokenScope.RUN, listed=True)
     async def create_workflow_from_task(
         self,
         task_id: str,
@@ -71,7 +72,7 @@ class WorkflowTools:
         )
         return workflow_view(made, full=detail == "full")
 
-    @tool("Run a task", access=Access.RUN, listed=True)
+    @tool("Run a task", access=TokenScope.RUN, listed=True)
     async def execute_task_workflow(
         self,
         task_id: str,
@@ -91,7 +92,7 @@ class WorkflowTools:
             workflow_type,
             workflow_params,
             skip_cache,
-            actor=current_caller().name,
+            actor=caller_name(),
             idempotency_key=idempotency_key,
         )
         return brief_run(run, next_=f"wait_for_run(run_id={run.id!r})")
@@ -102,7 +103,7 @@ class WorkflowTools:
         workflows = await (await self._backend.application()).workflows()
         return status_view(await workflows.get_workflow_status(task_id), full=detail == "full")
 
-    @tool("Create a project's workflows", access=Access.RUN, listed=True)
+    @tool("Create a project's workflows", access=TokenScope.RUN, listed=True)
     async def create_workflows_for_project(
         self, project_id: str, phase_id: str | None = None, status: StatusOfTask | None = None
     ) -> WorkflowsView:
@@ -112,7 +113,7 @@ class WorkflowTools:
         shown = within([workflow_view(one) for one in made])
         return WorkflowsView(count=len(made), workflows=shown, next="execute_workflows_for_project")
 
-    @tool("Run a project", access=Access.RUN, listed=True)
+    @tool("Run a project", access=TokenScope.RUN, listed=True)
     async def execute_workflows_for_project(
         self,
         project_id: str,
@@ -134,7 +135,7 @@ class WorkflowTools:
             phase_id,
             status,
             skip_cache,
-            actor=current_caller().name,
+            actor=caller_name(),
             idempotency_key=idempotency_key,
         )
         shown = within([brief_run(run) for run in started])
@@ -156,7 +157,7 @@ class WorkflowTools:
         view = template_view(registry.get(template_id), full=True)
         return view if detail == "full" else view.model_copy(update={"definition": {}})
 
-    @tool("Create a workflow from a template", access=Access.RUN, listed=True)
+    @tool("Create a workflow from a template", access=TokenScope.RUN, listed=True)
     async def create_workflow_from_template(
         self,
         task_id: str,
