@@ -6,12 +6,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS, METHOD_NOT_FOUND
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from task_manager.errors import InvalidInput
 from task_manager.identity import IDENTITY_KEY, Identity
 from task_manager.mcp_server.callers import client_name, current_caller, set_caller
+from task_manager.mcp_server.subscriptions import LegacySubscriptions
 from task_manager.mcp_server.toolset import Toolset, error_result, refuse
 
+_SUBSCRIBING: Final = ("resources/subscribe", "resources/unsubscribe")
 _KEPT_TITLES: Final = frozenset({"properties", "$defs"})
 
 
@@ -20,21 +25,37 @@ class Gateway:
 
     Args:
         toolset: The tools that it knows of; others pass as they are.
+        subscriptions: Of clients that subscribe to one resource at a time.
         every_tool: Whether every tool is listed, not only the usual ones.
     """
 
-    def __init__(self, toolset: Toolset, *, every_tool: bool) -> None:
+    def __init__(self, toolset: Toolset, subscriptions: LegacySubscriptions, *, every_tool: bool) -> None:
         self._toolset = toolset
+        self._subscriptions = subscriptions
         self._every_tool = every_tool
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """Answer one message."""
         set_caller(_caller(ctx))
+        if ctx.method == "initialize":
+            return _with_subscriptions(await call_next(ctx))
+        if ctx.method in _SUBSCRIBING:
+            return self._subscribe(ctx)
         if ctx.method == "tools/list":
             return self._listed(await call_next(ctx))
         if ctx.method == "tools/call":
             return await self._call(ctx, call_next)
         return await call_next(ctx)
+
+    def _subscribe(self, ctx: ServerRequestContext[Any, Any]) -> HandlerResult:
+        uri = (ctx.params or {}).get("uri")
+        if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
+            raise MCPError(code=METHOD_NOT_FOUND, message="Method not found", data=ctx.method)
+        if not isinstance(uri, str):
+            raise MCPError(code=INVALID_PARAMS, message="A resource is named by its uri.")
+        change = self._subscriptions.subscribe if ctx.method == _SUBSCRIBING[0] else self._subscriptions.unsubscribe
+        change(ctx, uri)
+        return {}
 
     async def _call(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """Call a tool; arguments that do not fit are told in this project's words."""
@@ -98,6 +119,15 @@ def _without_noise(schema: Mapping[str, Any]) -> dict[str, Any]:
     for key in _KEPT_TITLES & kept.keys():
         kept[key] = {name: _without_noise(part) for name, part in kept[key].items()}
     return kept
+
+
+def _with_subscriptions(result: HandlerResult) -> HandlerResult:
+    """What a server tells of itself in the older era, with the subscriptions that it answers here."""
+    if not isinstance(result, dict):
+        return result
+    capabilities = result.get("capabilities") or {}
+    resources = {**(capabilities.get("resources") or {}), "subscribe": True}
+    return {**result, "capabilities": {**capabilities, "resources": resources}}
 
 
 def _caller(ctx: ServerRequestContext[Any, Any]) -> Identity:

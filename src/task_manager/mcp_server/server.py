@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
+from mcp.server.caching import CacheableMethod, CacheHint
 from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.resources import ResourceSecurity
 
+from task_manager.mcp_server.prompts import add_prompts
+from task_manager.mcp_server.subscriptions import EventBus
 from task_manager.mcp_server.workflows import DaggerWorkflowIntegration
 
 if TYPE_CHECKING:
@@ -29,6 +33,17 @@ From a wish to a verified result:
 Many tasks: create_plan makes them with dependencies, all or none; execute_workflows_for_project runs them in order.
 A result that you missed stands in the inbox. Errors say what to do next. more_tools finds every other tool.
 """
+
+
+_MINUTE: Final = 60_000
+CACHE_HINTS: Final[dict[CacheableMethod, CacheHint]] = {
+    "tools/list": CacheHint(_MINUTE, "private"),
+    "resources/list": CacheHint(_MINUTE, "private"),
+    "resources/templates/list": CacheHint(_MINUTE, "private"),
+    "prompts/list": CacheHint(_MINUTE, "private"),
+    "resources/read": CacheHint(0, "private"),
+}
+"""For how many milliseconds answers may be used again, and by whom: what there is depends on who asks."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +78,7 @@ def create_server(
         finally:
             await made[0].shutdown()
 
+    bus = EventBus()
     server: MCPServer[Any] = MCPServer(
         NAME,
         title="Task Manager",
@@ -70,6 +86,13 @@ def create_server(
         version=version("task-manager-dagger"),
         log_level="WARNING",
         lifespan=lifespan,
+        subscriptions=bus,
+        cache_hints=CACHE_HINTS,
+        resource_security=ResourceSecurity(),
     )
-    made.append(DaggerWorkflowIntegration(server, task_manager=application, settings=settings, every_tool=every_tool))
-    return ProductServer(server, made[0])
+    integration = DaggerWorkflowIntegration(
+        server, task_manager=application, settings=settings, every_tool=every_tool, bus=bus
+    )
+    add_prompts(server)
+    made.append(integration)
+    return ProductServer(server, integration)

@@ -158,6 +158,13 @@ class WorkflowsView(View):
     next: str = ""
 
 
+class WorkflowPageView(View):
+    """A page of workflows."""
+
+    workflows: list[WorkflowView] = []
+    next_cursor: str | None = None
+
+
 class RunsView(View):
     """Runs, in order."""
 

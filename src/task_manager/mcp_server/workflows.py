@@ -12,6 +12,7 @@ from mcp.server.mcpserver import MCPServer
 from task_manager.config import Settings, load_settings
 from task_manager.mcp_server.backend import Backend
 from task_manager.mcp_server.callers import caller_name
+from task_manager.mcp_server.completion import add_completion
 from task_manager.mcp_server.discovery import Discovery
 from task_manager.mcp_server.gateway import Gateway
 from task_manager.mcp_server.presenting import (
@@ -21,7 +22,9 @@ from task_manager.mcp_server.presenting import (
     within,
     workflow_view,
 )
+from task_manager.mcp_server.resources import Resources
 from task_manager.mcp_server.runs import RunTools
+from task_manager.mcp_server.subscriptions import EventBus, LegacySubscriptions
 from task_manager.mcp_server.tasks import TaskTools
 from task_manager.mcp_server.toolset import Toolset, tool
 from task_manager.mcp_server.views import (
@@ -190,6 +193,8 @@ class DaggerWorkflowIntegration:
         templates_dir: A folder of templates beside the built-in ones, for an application of its own.
         settings: All settings, for an application of its own; by default those of arguments, environment and files.
         every_tool: Whether clients are shown every tool, not only the usual ones.
+        bus: The subscriptions of the server, where it was made with them; without, clients of the newest protocol
+            cannot listen to resources.
     """
 
     def __init__(
@@ -201,6 +206,7 @@ class DaggerWorkflowIntegration:
         templates_dir: Path | str | None = None,
         settings: Settings | None = None,
         every_tool: bool = False,
+        bus: EventBus | None = None,
     ) -> None:
         arguments = {"dagger_config_path": dagger_config_path, "templates_dir": templates_dir}
         self.backend = Backend(task_manager, lambda: settings or _settings(arguments))
@@ -212,7 +218,11 @@ class DaggerWorkflowIntegration:
             Discovery(server, self.toolset),
         ):
             self.toolset.add(tools)
-        server.middleware.append(Gateway(self.toolset, every_tool=every_tool))
+        Resources(server, self.backend).register()
+        add_completion(server, self.backend)
+        bus = bus or EventBus()
+        bus.backend = self.backend
+        server.middleware.append(Gateway(self.toolset, LegacySubscriptions(bus), every_tool=every_tool))
 
     async def initialize(self) -> None:
         """Open the store now, not with the first call.
