@@ -12,13 +12,14 @@ from pathlib import Path
 
 from pytest import skip  # noqa: PT013 - for the reason that a missing package gives
 
-from benchmarks import engine, store
+from benchmarks import engine, logs, store
 from benchmarks.engine import QUICK, Counts
 from benchmarks.figures import Figure
 from benchmarks.laboratory import laboratory
 
 EXIT_UNABLE = 2
-NAMES = (*store.BENCHMARKS, *engine.BENCHMARKS)
+ON_FILES = {**store.BENCHMARKS, **logs.BENCHMARKS}
+NAMES = (*ON_FILES, *engine.BENCHMARKS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,8 +57,8 @@ async def _measured(names: Sequence[str], counts: Counts) -> dict[str, Figure]:
     figures = {}
     sys.stdout.write(f"{_load()}\n")
     for name in names:
-        if name in store.BENCHMARKS:
-            figures[name] = _shown(name, store.BENCHMARKS[name](counts))
+        if name in ON_FILES:
+            figures[name] = _shown(name, ON_FILES[name](counts))
     of_engine = [name for name in names if name in engine.BENCHMARKS]
     if of_engine:
         async with laboratory() as place:

@@ -145,7 +145,7 @@ class _Run:
         self._policy = policy
         self._clock = clock
         self._slots = slots
-        self._logs = LiveLogs(prepared.context.run_folder, int(settings.limits.output_bytes))
+        self._logs = LiveLogs(prepared.context.run_folder, int(settings.limits.output_bytes), prepared.context.scrubber)
         self._session = RunSession(
             communication, prepared.session, prepared.images, self._describing(), moved=self._go_on_in
         )

@@ -25,9 +25,9 @@ from task_manager.artifacts import (
     run_folder,
 )
 from task_manager.communication import DaggerCommunicationManager
-from task_manager.config import Settings
+from task_manager.config import Settings, is_secret_name
 from task_manager.errors import OutputInvalid, RunTaken, SourceNotFound, StoreError, TaskManagerError
-from task_manager.logs import tail, write_logs
+from task_manager.logs import Scrubber, tail, write_logs
 from task_manager.models import Artifact, Project, StepRecord, Task, Workflow, WorkflowRun, utc_now
 from task_manager.pipeline import Pipeline, Step
 from task_manager.pipeline_converter import ExecutionPlan, optimise
@@ -40,6 +40,7 @@ from task_manager.run_recovery import Allowance, RunRecovery
 from task_manager.running.function_step import FUNCTION_STEP, run_function_step
 from task_manager.running.reasons import reason_of
 from task_manager.running.records import RunContext, StepOutcome, pending_records
+from task_manager.running.secret_values import reason_without_secrets, scrubber_of, without_secrets
 from task_manager.snapshots import Snapshots
 from task_manager.store import Store, artifacts, projects, queue, results, runs, steps, tasks, workflows
 from task_manager.structured_log import get_logger
@@ -62,6 +63,7 @@ class _Job:
     folder: Path
     snapshot: Path | None
     allowance: Allowance
+    scrubber: Scrubber
 
     @property
     def source_folder(self) -> Path | None:
@@ -154,6 +156,7 @@ class RunExecutor:
         return await self._end(job, *ended)
 
     async def _end(self, job: _Job, status: WorkflowStatus, reason: Reason | None) -> WorkflowRun:
+        reason = reason_without_secrets(reason, job.scrubber)
         await self._store.run(queue.end_steps, job.run.id, now=self._clock())
         await asyncio.to_thread(clear_run_folder, job.folder)
         retry = None
@@ -167,15 +170,20 @@ class RunExecutor:
 
     async def _load(self, run_id: str) -> _Job:
         run = await self._store.run(runs.get, run_id)
+        workflow = await self._store.run(workflows.get, run.workflow_id)
         return _Job(
             run,
-            await self._store.run(workflows.get, run.workflow_id),
+            workflow,
             await self._store.run(tasks.get, run.task_id),
             await self._store.run(projects.get, run.project_id),
             run_folder(self._store.data_dir, run.id),
             Snapshots(self._store.data_dir).path(run.snapshot) if run.snapshot else None,
             await self._recovery.allowance(run),
+            await asyncio.to_thread(scrubber_of, workflow.pipeline, self._secret_settings()),
         )
+
+    def _secret_settings(self) -> list[str]:
+        return [value for name, value in self._settings.environment.items() if is_secret_name(name)]
 
     def _time_limit(self, job: _Job) -> float | None:
         own = job.workflow.pipeline.timeout if job.workflow.pipeline else None
@@ -222,7 +230,7 @@ class RunExecutor:
         outcome = await run_function_step(
             self._communication, self._settings, job.workflow, job.folder, observer, clock=self._clock
         )
-        return (outcome,)
+        return (without_secrets(outcome, job.scrubber),)
 
     async def _context(self, job: _Job, pipeline: Pipeline) -> RunContext:
         await asyncio.to_thread(_require_source, job)
@@ -235,6 +243,7 @@ class RunExecutor:
             ),
             fresh=job.run.skip_cache or job.allowance.fresh,
             epochs=await self._epochs(job, pipeline),
+            scrubber=job.scrubber,
         )
 
     async def _epochs(self, job: _Job, pipeline: Pipeline) -> dict[str, str]:
@@ -250,6 +259,7 @@ class RunExecutor:
             run_id=job.run.id,
             root=outputs_folder(job.folder),
             now=self._clock(),
+            scrubber=job.scrubber,
         )
         for artifact in kept:
             await self._store.run(artifacts.put, artifact)
@@ -336,6 +346,7 @@ class _Recorder:
             await self._change(record, None)
 
     async def step_ended(self, outcome: StepOutcome) -> None:
+        outcome = await asyncio.to_thread(without_secrets, outcome, self._job.scrubber)
         folder = self._job.folder / outcome.step.id
         ran = outcome.attempts > 0
         if ran:

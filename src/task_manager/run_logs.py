@@ -1,40 +1,41 @@
-"""What the steps of a run wrote, a part at a time: `RunLogs`."""
+"""What the steps of a run wrote, a part at a time: `RunLogs`, which all faces share."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Final
 
 from task_manager.artifacts import run_folder
 from task_manager.errors import InvalidInput, NotFound
-from task_manager.logs import STDERR, STDOUT
+from task_manager.logs import STREAMS, LinePattern, Numbered, read_part
+from task_manager.models import StepRecord
 from task_manager.store import Store, runs, steps
-
-STREAMS: Final = {"stdout": STDOUT, "stderr": STDERR}
-MAX_BYTES: Final = 64 * 1024
-_LONGEST_LINE: Final = 2000  # characters
+from task_manager.workflow_status import StepStatus
 
 
 @dataclass(frozen=True)
 class LogPart:
-    """A part of a log.
+    """A part of what a step wrote.
 
     Attributes:
         lines: Each with its number, from 1.
-        next_line: Where to go on; None at the end.
+        next_line: The line to go on with; None where there are no more.
         total_lines: How many the log has by now.
     """
 
     run_id: str
     step_id: str
     stream: str
-    lines: tuple[tuple[int, str], ...]
+    lines: tuple[Numbered, ...]
     next_line: int | None
     total_lines: int
+
+    @property
+    def text(self) -> str:
+        """The lines as they were written."""
+        return "".join(f"{line}\n" for _, line in self.lines)
 
 
 class RunLogs:
@@ -55,82 +56,58 @@ class RunLogs:
         *,
         tail: int | None = None,
         start: int = 1,
-        search: str | None = None,
-        max_bytes: int = 4000,
+        end: int | None = None,
+        pattern: str | None = None,
+        max_bytes: int | None = None,
     ) -> LogPart:
         """Read a part of a log.
 
         Args:
             run_id: The run.
             step: The step's id; none: the one that failed, else the last one that has begun.
-            stream: One of `STREAMS`.
-            tail: Only so many lines at the end.
-            start: From this line on, counted from 1; it is not looked at with `tail`.
-            search: Only lines with this text, in capitals or not.
-            max_bytes: How long the lines may be together, in UTF-8; with `tail` the last are kept, else the first.
+            stream: `stdout` or `stderr`.
+            tail: Only the last so many lines, of those that fit.
+            start: The first line that counts, from 1: the `next_line` of the part before.
+            end: The last line that counts; none: the log's.
+            pattern: Only lines that this regular expression fits, in the syntax of RE2.
+            max_bytes: How long the lines may be together; with `tail` the last ones are kept, else the first ones.
 
         Raises:
-            InvalidInput: A number or the stream cannot be used.
+            InvalidInput: A number, the stream or the pattern cannot be used.
             NotFound: There is no such run or step.
         """
-        _check(stream, tail, start, max_bytes)
+        _check(stream, tail=tail, start=start, end=end, max_bytes=max_bytes)
+        compiled = LinePattern(pattern) if pattern is not None else None
         run = await self._store.run(runs.get, run_id)
-        records = await self._store.run(steps.of_run, run.id)
-        step_id = step or _telling([record.step_id for record in records if record.error or record.exit_code], records)
-        known = [record.step_id for record in records]
-        if step_id not in known:
-            raise NotFound("step", step_id or "", known=known)
-        path = run_folder(self._store.data_dir, run.id) / step_id / STREAMS[stream]
-        found, following, total = await asyncio.to_thread(_part, path, tail, start, search, max_bytes)
-        return LogPart(run.id, step_id, stream, tuple(found), following, total)
+        step_id = _chosen(step, await self._store.run(steps.of_run, run.id))
+        part = await asyncio.to_thread(
+            read_part,
+            self._path(run.id, step_id, stream),
+            tail=tail,
+            start=start,
+            end=end,
+            pattern=compiled,
+            max_bytes=max_bytes,
+        )
+        return LogPart(run.id, step_id, stream, part.lines, part.next_line, part.total_lines)
+
+    def _path(self, run_id: str, step_id: str, stream: str) -> Path:
+        return run_folder(self._store.data_dir, run_id) / step_id / STREAMS[stream]
 
 
-def _telling(failed: Sequence[str], records: Sequence[object]) -> str:
-    if failed:
-        return failed[0]
-    begun = [getattr(record, "step_id", "") for record in records if getattr(record, "started_at", None)]
-    return begun[-1] if begun else ""
+def _chosen(step: str | None, records: Sequence[StepRecord]) -> str:
+    known = [record.step_id for record in records]
+    failed = [record.step_id for record in records if record.status in (StepStatus.FAILED, StepStatus.TIMED_OUT)]
+    begun = [record.step_id for record in records if record.started_at is not None]
+    wanted = step or next(iter([*failed, *begun[-1:], *known]), "")
+    if wanted not in known:
+        raise NotFound("step", wanted, known=known, remedy="" if known else "The run has not begun any step.")
+    return wanted
 
 
-def _check(stream: str, tail: int | None, start: int, max_bytes: int) -> None:
+def _check(stream: str, *, tail: int | None, start: int, end: int | None, max_bytes: int | None) -> None:
     if stream not in STREAMS:
         raise InvalidInput(f"stream cannot be {stream!r}.", remedy=f"Choose one of {', '.join(STREAMS)}.")
-    if tail is not None and tail < 1:
-        raise InvalidInput(f"tail is 1 or more, not {tail}.")
-    if start < 1:
-        raise InvalidInput(f"Lines are counted from 1; start cannot be {start}.")
-    if not 1 <= max_bytes <= MAX_BYTES:
-        raise InvalidInput(f"max_bytes is 1 to {MAX_BYTES}, not {max_bytes}.")
-
-
-Numbered = tuple[int, str]
-
-
-def _part(
-    path: Path, tail: int | None, start: int, search: str | None, max_bytes: int
-) -> tuple[list[Numbered], int | None, int]:
-    if not path.is_file():
-        return [], None, 0
-    lines = path.read_text(errors="replace").splitlines()
-    wanted: Iterator[Numbered] = (
-        (number, line[:_LONGEST_LINE])
-        for number, line in enumerate(lines, 1)
-        if search is None or search.casefold() in line.casefold()
-    )
-    if tail is not None:
-        last = _fitting(reversed(list(wanted)[-tail:]), max_bytes)
-        return last[::-1], None, len(lines)
-    found = _fitting((one for one in wanted if one[0] >= start), max_bytes)
-    end = found[-1][0] if found else len(lines)
-    return found, end + 1 if end < len(lines) and found else None, len(lines)
-
-
-def _fitting(lines: Iterable[Numbered], budget: int) -> list[Numbered]:
-    """The first lines that fit together into so many bytes; at least one."""
-    found: list[Numbered] = []
-    for number, line in islice(lines, budget):
-        budget -= len(line.encode()) + 1
-        if budget < 0 and found:
-            break
-        found.append((number, line))
-    return found
+    for name, number in (("tail", tail), ("start", start), ("end", end), ("max_bytes", max_bytes)):
+        if number is not None and number < 1:
+            raise InvalidInput(f"{name} is 1 or more, not {number}.")

@@ -95,6 +95,12 @@ def test_what_a_run_left_is_shown_and_fetched(cli: Cli, add: AddTask, tmp_path: 
     assert cli("run", "logs", run_id, "--step", "work", "--stdout").stdout == "seen\n"
     assert cli("run", "logs", run_id, "--step", "work", "--stderr").stdout == "aside\n"
     assert "There is no step 'wrk'" in cli("run", "logs", run_id, "--step", "wrk", code=2).stderr
+    part_of_logs = cli("run", "logs", run_id, "--grep", "se+n", "--tail", "1", "--max-bytes", "1KiB", "--json").data
+    assert [(item["stdout"], item["stderr"]) for item in part_of_logs["items"]] == [("seen\n", "")]
+    assert cli("run", "logs", run_id, "--step", "work", "--range", "1-1").stdout == "seen\naside\n"
+    assert "is no range" in cli("run", "logs", run_id, "--range", "5-2", code=2).stderr
+    assert "cannot be used" in cli("run", "logs", run_id, "--grep", "(", code=2).stderr
+    assert "Leave out" in cli("run", "logs", run_id, "--follow", "--tail", "3", code=2).stderr
     kinds = [event["kind"] for event in cli("run", "events", run_id, "--json").data["items"]]
     assert {"run_status", "step_status"} <= set(kinds)
     assert "work/count" in cli("artifact", "list", run_id).stdout

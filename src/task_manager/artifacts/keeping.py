@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import mimetypes
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from task_manager.artifacts.store import ArtifactStore
 from task_manager.errors import OutputInvalid
+from task_manager.logs import Scrubber, scrub_file
 from task_manager.models import Artifact
 from task_manager.pipeline import Output
 
@@ -36,7 +38,14 @@ class Exported(Protocol):
 
 
 async def keep_outputs(
-    store: ArtifactStore, outputs: Sequence[Exported], limits: Limits, *, run_id: str, root: Path, now: datetime
+    store: ArtifactStore,
+    outputs: Sequence[Exported],
+    limits: Limits,
+    *,
+    run_id: str,
+    root: Path,
+    now: datetime,
+    scrubber: Scrubber,
 ) -> tuple[list[Artifact], OutputInvalid | None]:
     """Store the outputs of a run, as far as their sizes allow.
 
@@ -47,6 +56,7 @@ async def keep_outputs(
         run_id: Whose outputs they are.
         root: The folder of the run's outputs.
         now: The time of the records.
+        scrubber: What must not be stored: texts are rid of it, and other files that have it are not stored.
 
     Returns:
         The records of those that were stored, and what is wrong with the last one that was not.
@@ -60,6 +70,10 @@ async def keep_outputs(
     for exported in outputs:
         size = tree_size(exported.path)
         problem = _too_large(exported, size, int(limits.artifact_bytes), room)
+        if problem is not None:
+            refused = problem
+            continue
+        problem = await asyncio.to_thread(_scrub, exported, scrubber)
         if problem is not None:
             refused = problem
             continue
@@ -79,6 +93,22 @@ async def keep_outputs(
             )
         )
     return kept, refused
+
+
+def _scrub(exported: Exported, scrubber: Scrubber) -> OutputInvalid | None:
+    """Take secrets out of the texts of an output; tells what is wrong where they cannot be taken out."""
+    if not scrubber:
+        return None
+    files = [exported.path] if exported.path.is_file() else sorted(exported.path.rglob("*"))
+    for file in files:
+        if file.is_file() and not file.is_symlink() and not scrub_file(file, scrubber):
+            return OutputInvalid(
+                f"The output {_name(exported)} was not kept: {file.name} has the value of a secret in it, "
+                "and is no text that it could be taken out of.",
+                remedy="Let the step write the file without it.",
+                details={"artifact": _name(exported), "file": file.name},
+            )
+    return None
 
 
 def tree_size(path: Path) -> int:

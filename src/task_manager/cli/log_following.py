@@ -10,11 +10,10 @@ from pathlib import Path
 
 from task_manager.artifacts import run_folder
 from task_manager.errors import NotFound
-from task_manager.logs import STDERR, STDOUT
+from task_manager.logs import STREAMS
 from task_manager.models import StepRecord
 from task_manager.store import Store, runs, steps
 
-STREAMS = {"stdout": STDOUT, "stderr": STDERR}
 _POLL_SECONDS = 0.2
 
 

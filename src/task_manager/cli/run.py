@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
@@ -232,20 +232,35 @@ async def logs(
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Print lines as they are written, until the run is over.")
     ] = False,
+    tail: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the last N lines of each stream.")] = None,
+    grep: Annotated[
+        str | None, typer.Option(metavar="PATTERN", help="Only lines that this regular expression (RE2) fits.")
+    ] = None,
+    lines: Annotated[
+        str | None, typer.Option("--range", metavar="A-B", help="Only lines A to B of each stream, counted from 1.")
+    ] = None,
+    max_bytes: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="At most this much of each stream, such as 64KiB.")
+    ] = None,
 ) -> None:
     """Print what a run's steps wrote.
 
     With --follow and --json each line is a JSON document of its own. Ctrl-C stops following; the run goes on.
     """
+    from task_manager.cli.log_parts import OPTIONS, log_part, show_logs
     from task_manager.cli.lookup import find_run
+    from task_manager.errors import InvalidInput
 
     streams = [name for name, wanted in (("stdout", stdout), ("stderr", stderr)) if wanted == (stdout or stderr)]
+    part = log_part(tail=tail, grep=grep, lines=lines, max_bytes=max_bytes)
+    if follow and part:
+        raise InvalidInput("With --follow all lines are printed.", remedy=f"Leave out {', '.join(OPTIONS)}.")
     async with session.application() as application:
         run = await find_run(application.store, run_id)
         if follow:
             await _follow_logs(session, application, run.id, step, streams)
         else:
-            await _show_logs(session, application, run.id, step, streams)
+            await show_logs(session, application, run.id, step=step, streams=streams, part=part)
 
 
 async def cancel(session: Session, run_id: RunArgument) -> None:
@@ -266,33 +281,6 @@ async def _title(application: Application, run: WorkflowRun) -> str:
     return (await titles_of(application, [run]))[run.task_id]
 
 
-async def _show_logs(
-    session: Session, application: Application, run_id: str, step: str | None, streams: list[str]
-) -> None:
-    from task_manager.artifacts import run_folder
-    from task_manager.cli.log_following import STREAMS
-    from task_manager.errors import NotFound
-    from task_manager.logs import read_log
-    from task_manager.store import steps
-
-    records = await application.store.run(steps.of_run, run_id)
-    if step is not None and step not in {record.step_id for record in records}:
-        raise NotFound("step", step, known=[record.step_id for record in records])
-    folder = run_folder(application.store.data_dir, run_id)
-    items = [
-        {
-            "step": record.step_id,
-            "status": record.status.value,
-            **{stream: read_log(folder / record.step_id, STREAMS[stream]) for stream in streams},
-        }
-        for record in records
-        if step in (None, record.step_id)
-    ]
-    session.output.show(
-        {"items": items}, *(line for item in items for line in _log_lines(item, alone=step is not None))
-    )
-
-
 async def _follow_logs(
     session: Session, application: Application, run_id: str, step: str | None, streams: list[str]
 ) -> None:
@@ -306,8 +294,3 @@ async def _follow_logs(
             session.output.line(line, Text.assemble((prefix, "cyan"), line.line))
     status = (await application.store.run(runs.get, run_id)).status
     session.output.note(f"The run is over: {label(status)}.")
-
-
-def _log_lines(item: dict[str, Any], *, alone: bool) -> list[Text]:
-    parts = [Text(item[stream].rstrip("\n")) for stream in ("stdout", "stderr") if item.get(stream)]
-    return parts if alone else [Text(f"── {item['step']} ({label(item['status'])})", style="bold"), *parts]

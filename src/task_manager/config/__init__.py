@@ -5,7 +5,7 @@ A value is taken from the first of these that has it: arguments; the environment
 """
 
 from task_manager.config.loading import environment_name, load_settings
-from task_manager.config.masking import describe_settings, mask_secrets
+from task_manager.config.masking import describe_settings, is_secret_name, mask_secrets
 from task_manager.config.settings import (
     ArtifactSettings,
     EngineCache,
@@ -35,6 +35,7 @@ __all__ = [
     "WorkerMode",
     "describe_settings",
     "environment_name",
+    "is_secret_name",
     "load_settings",
     "mask_secrets",
     "setting_names",

@@ -36,6 +36,11 @@ def masked(value: object) -> Any:
     return value
 
 
+def is_secret_name(name: str) -> bool:
+    """Whether something of that name is a secret, by its words."""
+    return SECRET_NAME.search(name) is not None
+
+
 def mask_secrets(text: str) -> str:
     """The text with passwords in addresses replaced by `***`."""
     text = re.sub(r"(://[^:/@\s]*):[^\s]*@", r"\1:***@", text)

@@ -186,13 +186,19 @@ class RunTools:
         search: str | None = None,
         max_bytes: Annotated[int, Field(ge=1, le=65536)] = 4000,
     ) -> LogView:
-        """What a step wrote: the last lines (tail), from a line on (start), or lines with a text (search).
+        """What a step wrote: the last lines (tail), from a line on (start), or lines that fit a regex (search).
 
         Without step: the one that failed, else the last. Goes on at next_line.
         """
         application = await self._backend.application()
         part = await application.logs.read(
-            run_id, step, stream, tail=tail, start=start, search=search, max_bytes=max_bytes
+            run_id,
+            step,
+            stream,
+            tail=tail,
+            start=start,
+            pattern=None if search is None else f"(?i){search}",
+            max_bytes=max_bytes,
         )
         return log_view(part)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, assert_never
 from task_manager.communication.images import ResolvedImage
 from task_manager.communication.live_output import RUN_LABEL, STEP_LABEL, LiveOutputSource
 from task_manager.conversion.paths import container_path
-from task_manager.errors import InvalidConfiguration, SourceNotFound
+from task_manager.errors import SourceNotFound
 from task_manager.pipeline import (
     CachePolicy,
     HostSource,
@@ -26,6 +26,7 @@ from task_manager.pipeline import (
     TaskSource,
 )
 from task_manager.running.records import RunContext
+from task_manager.running.secret_values import secret_value
 
 if TYPE_CHECKING:
     import dagger
@@ -132,7 +133,7 @@ class StepContainers:
                 container_path(step.workdir, volume.target), self._client.cache_volume(f"task-manager-{volume.name}")
             )
         for name, reference in step.secrets.items():
-            secret = self._client.set_secret(reference, _secret_value(step, name, reference))
+            secret = self._client.set_secret(reference, secret_value(step, name, reference))
             container = container.with_secret_variable(name, secret)
         for service in step.services:
             container = container.with_service_binding(service.name, self._service(service))
@@ -254,16 +255,3 @@ def contained_path(root: Path | None, relative: str) -> Path:
 
 def _script_path(step: Step) -> str:
     return f"{_SCRIPTS}/{step.script.name}" if step.script else ""
-
-
-def _secret_value(step: Step, name: str, reference: str) -> str:
-    scheme, _, place = reference.partition(":")
-    try:
-        return os.environ[place] if scheme == "env" else Path(place).read_text().rstrip("\n")
-    except (KeyError, OSError, UnicodeDecodeError) as error:
-        where = f"the environment variable {place}" if scheme == "env" else f"the file {place}"
-        raise InvalidConfiguration(
-            f"Step {step.id} takes the secret {name} from {where}, which cannot be read.",
-            remedy="Provide it where runs are executed.",
-            details={"step": step.id, "secret": name, "reference": reference},
-        ) from error

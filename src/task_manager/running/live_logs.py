@@ -6,12 +6,10 @@ import asyncio
 from pathlib import Path
 
 from task_manager.communication.live_output import LiveOutput, LiveOutputSource
-from task_manager.logs import STDERR, STDOUT, read_log
+from task_manager.logs import STREAMS, LogFile, Scrubber, read_log
 from task_manager.structured_log import get_logger
 
 log = get_logger(__name__)
-
-_NAMES = {"stdout": STDOUT, "stderr": STDERR}
 
 
 class LiveLogs:
@@ -20,11 +18,14 @@ class LiveLogs:
     Args:
         run_folder: The run's folder; each step's logs are in `STEP/` below it.
         limit: How long a log may get, in bytes; what comes then is left out.
+        scrubber: What must not be in them.
     """
 
-    def __init__(self, run_folder: Path, limit: int) -> None:
+    def __init__(self, run_folder: Path, limit: int, scrubber: Scrubber) -> None:
         self._folder = run_folder
         self._limit = limit
+        self._scrubber = scrubber
+        self._files: dict[tuple[str, str], LogFile] = {}
         self._finished: set[str] = set()
         self._task: asyncio.Task[None] | None = None
 
@@ -34,7 +35,7 @@ class LiveLogs:
 
     def written(self, step_id: str) -> tuple[str, str]:
         """What a step has written to standard output and error so far; empty where nobody follows."""
-        stdout, stderr = (read_log(self._folder / step_id, name) for name in _NAMES.values())
+        stdout, stderr = (read_log(self._folder / step_id, name) for name in STREAMS.values())
         return stdout, stderr
 
     async def follow(self, source: LiveOutputSource | None, run_id: str) -> None:
@@ -64,12 +65,9 @@ class LiveLogs:
 
     def _write(self, output: LiveOutput) -> None:
         # In the event loop, so that nothing is written after the step was finished.
-        folder = self._folder / output.step_id
-        if output.begins:
-            folder.mkdir(parents=True, exist_ok=True)
-            for name in _NAMES.values():
-                (folder / name).write_bytes(b"")
-            return
-        with (folder / _NAMES[output.stream]).open("ab") as file:
-            room = self._limit - file.tell()
-            file.write(output.text.encode("utf-8", "replace")[: max(room, 0)])
+        for stream in STREAMS if output.begins else ():
+            path = self._folder / output.step_id / STREAMS[stream]
+            self._files[output.step_id, stream] = LogFile(path, self._scrubber, limit=self._limit)
+        file = self._files.get((output.step_id, output.stream))
+        if file is not None and output.text:
+            file.write(output.text.encode("utf-8", "replace"))

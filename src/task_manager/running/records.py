@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from task_manager.logs import Scrubber
 from task_manager.models import StepRecord
 from task_manager.pipeline import Output, Step
 from task_manager.workflow_status import Reason, StepStatus
@@ -25,6 +26,7 @@ class RunContext:
         fresh: Whether no step may be answered from an earlier run.
         epochs: For a step that failed in an earlier run, that run's id: what it left in the engine's cache is not
             used again.
+        scrubber: What must not be written.
     """
 
     run_id: str
@@ -33,6 +35,7 @@ class RunContext:
     task_sources: Mapping[tuple[str, str | None], Path] = field(default_factory=dict)
     fresh: bool = False
     epochs: Mapping[str, str] = field(default_factory=dict)
+    scrubber: Scrubber = field(default_factory=Scrubber)
 
 
 @dataclass(frozen=True)
