@@ -196,7 +196,11 @@ class ReportFormat(StrEnum):
     """How an output that the result is made from is written."""
 
     JUNIT = "junit"
+    GO_TEST_JSON = "go_test_json"
     SARIF = "sarif"
+    RUFF_JSON = "ruff_json"
+    ESLINT_JSON = "eslint_json"
+    LINT_LINES = "lint_lines"
     METRICS_JSON = "metrics_json"
     METRICS_JSONL = "metrics_jsonl"
     CSV = "csv"

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import tempfile
 import zipfile
@@ -23,7 +24,9 @@ from task_manager.errors import OutputInvalid
 from task_manager.results.lint_reports import LintLevel, LintReport
 from task_manager.results.parsers.documents import parse_json, parse_text
 from task_manager.results.parsers.files import Parsed
+from task_manager.results.parsers.go_tests import parse_go_tests
 from task_manager.results.parsers.junit import parse_junit
+from task_manager.results.parsers.linters import parse_eslint, parse_lint_lines, parse_ruff
 from task_manager.results.parsers.metrics import parse_curves, parse_metrics
 from task_manager.results.parsers.sarif import parse_sarif
 from task_manager.results.parsers.tables import parse_csv
@@ -42,8 +45,15 @@ PARSERS: dict[str, Callable[[Path, str], Parsed[Any]]] = {
     WHEEL: parse_wheels,
     "stats.json": parse_json,
     "pytest-output.txt": parse_text,
+    "jest.xml": parse_junit,
+    "unittest.xml": parse_junit,
+    "go-test.jsonl": parse_go_tests,
+    "ruff.json": parse_ruff,
+    "eslint.json": parse_eslint,
+    "flake8.txt": parse_lint_lines,
 }
-STRICT = [name for name in PARSERS if name != "pytest-output.txt"]
+STRICT = [name for name in PARSERS if name not in ("pytest-output.txt", "flake8.txt")]
+LINE_BY_LINE = ("cleaned.csv", "history.jsonl", "go-test.jsonl")
 
 
 def refused(parse: Callable[[Path, str], object], path: Path) -> OutputInvalid:
@@ -303,22 +313,35 @@ def test_an_empty_file_is_told(name: str, content: bytes, tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", [name for name in STRICT if name != WHEEL])
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "cp500"])
 def test_another_encoding_is_told_or_understood(name: str, encoding: str, tmp_path: Path) -> None:
-    text = (GOLDEN / name).read_text().replace('encoding="utf-8"', "")
+    text = re.sub('encoding="(utf|UTF)-8"', "", (GOLDEN / name).read_text())
     path = written(tmp_path, name, text.encode(encoding))
-    if name == "pytest.xml" and encoding == "utf-16":  # XML says by itself which encoding it has
-        assert parse_junit(path, "a").report.total == 8
+    if name.endswith(".xml") and encoding == "utf-16":  # XML says by itself which encoding it has
+        assert parse_junit(path, "a").report == parse_junit(GOLDEN / name, "a").report
     else:
         refused(PARSERS[name], path)
 
 
-@pytest.mark.parametrize("name", [name for name in STRICT if name not in ("cleaned.csv", "history.jsonl")])
+@pytest.mark.parametrize("name", [name for name in STRICT if name not in LINE_BY_LINE])
 def test_a_file_that_was_cut_is_told(name: str, tmp_path: Path) -> None:
     content = (GOLDEN / name).read_bytes()
     for end in (len(content) // 3, len(content) // 2, len(content) - 5):
         refused(PARSERS[name], written(tmp_path, name, content[:end]))
 
 
-@pytest.mark.parametrize(("name", "size"), [("pytest.xml", 33), ("ruff.sarif", 33), ("metrics.json", 17)])
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("pytest.xml", 33),
+        ("ruff.sarif", 17),
+        ("metrics.json", 5),
+        ("history.jsonl", 17),
+        ("ruff.json", 17),
+        ("eslint.json", 17),
+        ("flake8.txt", 17),
+        ("go-test.jsonl", 65),
+        ("stats.json", 5),
+    ],
+)
 def test_a_file_that_is_too_large_is_not_read(name: str, size: int, tmp_path: Path) -> None:
     path = written(tmp_path, name, b"")
     os.truncate(path, size * 1024 * 1024)

@@ -15,6 +15,7 @@ from task_manager.cli.output import fields, table
 from task_manager.cli.statuses import label, status_text, symbol
 from task_manager.models import Artifact, Project, StepRecord, WorkflowRun, utc_now
 from task_manager.results.wording import counted, number_text, seconds_text, size_text
+from task_manager.workflow_status import WorkflowStatus
 
 if TYPE_CHECKING:
     from task_manager.dagger_integration import RunState
@@ -186,6 +187,8 @@ def project_report(states: Sequence[tuple[str, RunState]], width: int) -> Render
 
 
 def _named_failure(title: str, state: RunState) -> RenderableType | None:
+    if state.run.status is WorkflowStatus.SKIPPED:  # the one that it waited for tells why
+        return None
     found = failure(state.diagnosis, brief=True)
     return None if found is None else Group(Text.assemble(symbol(state.run.status), " ", (title, "bold")), found)
 

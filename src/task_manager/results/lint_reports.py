@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Self
+from pathlib import PurePosixPath
+from typing import Final, Self
 
 from pydantic import Field
 
 from task_manager.results.parts import Metric, Part
 from task_manager.results.wording import counted
+
+_MAXIMUM_FINDINGS: Final = 5000
 
 
 class LintLevel(StrEnum):
@@ -79,6 +83,25 @@ class LintReport(Part):
         return (Metric(name="findings", value=self.total), *levels)
 
     @classmethod
+    def of(cls, findings: Iterable[LintFinding], tool: str) -> Self:
+        """What one tool found; of very many findings the first 5,000 are kept with their places."""
+        by_level: Counter[LintLevel] = Counter()
+        by_rule: Counter[str] = Counter()
+        kept: list[LintFinding] = []
+        for finding in findings:
+            by_level[finding.level] += 1
+            by_rule[finding.rule or "(none)"] += 1
+            if len(kept) < _MAXIMUM_FINDINGS:
+                kept.append(finding)
+        return cls(
+            tools=(tool,) if tool else (),
+            total=by_level.total(),
+            by_rule=_most_frequent(by_rule),
+            by_level={level: by_level[level] for level in LintLevel if by_level[level]},
+            findings=tuple(kept),
+        )
+
+    @classmethod
     def joined(cls, reports: Iterable[Self]) -> Self:
         """Several reports as one."""
         several = tuple(reports)
@@ -93,6 +116,14 @@ class LintReport(Part):
             },
             findings=tuple(finding for report in several for finding in report.findings),
         )
+
+
+def path_within(path: str, folder: str) -> str:
+    """A file's path relative to the checked folder, if it lies in it; a leading `./` is left out."""
+    plain = path.removeprefix("./")
+    if folder and PurePosixPath(plain).is_relative_to(folder):
+        return PurePosixPath(plain).relative_to(folder).as_posix()
+    return plain
 
 
 def _added(counts: Iterable[dict[str, int]]) -> dict[str, int]:

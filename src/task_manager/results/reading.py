@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar, assert_never
+from typing import Protocol, TypeVar, assert_never
 
 from pydantic import JsonValue
 
@@ -18,7 +18,9 @@ from task_manager.results.measurements import LearningCurves, Measurements
 from task_manager.results.packages import BuiltPackage
 from task_manager.results.parsers.documents import parse_json, parse_text
 from task_manager.results.parsers.files import Parsed, invalid
+from task_manager.results.parsers.go_tests import parse_go_tests
 from task_manager.results.parsers.junit import parse_junit
+from task_manager.results.parsers.linters import parse_eslint, parse_lint_lines, parse_ruff
 from task_manager.results.parsers.metrics import parse_curves, parse_metrics
 from task_manager.results.parsers.sarif import parse_sarif
 from task_manager.results.parsers.tables import parse_csv
@@ -95,9 +97,11 @@ def _read(reports: Reports, report_format: ReportFormat, path: Path, name: str, 
     match report_format:
         case ReportFormat.JUNIT:
             reports.tests.append(reports.keep(parse_junit(path, name)))
-        case ReportFormat.SARIF:
+        case ReportFormat.GO_TEST_JSON:
+            reports.tests.append(reports.keep(parse_go_tests(path, name)))
+        case ReportFormat.SARIF | ReportFormat.RUFF_JSON | ReportFormat.ESLINT_JSON | ReportFormat.LINT_LINES:
             folder = container_path("/", step.workdir) if step else ""
-            reports.lint.append(reports.keep(parse_sarif(path, name, folder=folder)))
+            reports.lint.append(reports.keep(_LINT_PARSERS[report_format](path, name, folder=folder)))
         case ReportFormat.METRICS_JSON:
             reports.measurements.append(reports.keep(parse_metrics(path, name)))
         case ReportFormat.METRICS_JSONL:
@@ -112,6 +116,19 @@ def _read(reports: Reports, report_format: ReportFormat, path: Path, name: str, 
             reports.texts[name] = reports.keep(parse_text(path, name))
         case _:
             assert_never(report_format)
+
+
+class _LintParser(Protocol):
+    def __call__(self, path: Path, name: str, *, folder: str) -> Parsed[LintReport]:
+        """Read a report; `folder` is the one that was checked."""
+
+
+_LINT_PARSERS: Mapping[ReportFormat, _LintParser] = {
+    ReportFormat.SARIF: parse_sarif,
+    ReportFormat.RUFF_JSON: parse_ruff,
+    ReportFormat.ESLINT_JSON: parse_eslint,
+    ReportFormat.LINT_LINES: parse_lint_lines,
+}
 
 
 def _is_optional(step: Step, output: str) -> bool:

@@ -19,6 +19,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 _OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _MAXIMUM_DEPTH = 100
+_UNSTORABLE_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -108,7 +109,10 @@ def load_json(text: str, name: str, *, expected: str) -> JsonValue:
         OutputInvalid: It is not JSON, or nested more than 100 deep.
     """
     try:
-        return _storable(json.loads(text, parse_constant=_refuse_constant), _MAXIMUM_DEPTH)
+        value: JsonValue = json.loads(text, parse_constant=_refuse_constant)
+        _check_depth(value, _MAXIMUM_DEPTH)
+        # A copy takes as much memory again; only escapes can bring in what no database takes.
+        return _storable(value) if _UNSTORABLE_ESCAPE.search(text) else value
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise invalid(name, expected=expected, found=f"a syntax error at {where} ({error.msg.lower()})") from error
@@ -122,13 +126,20 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-def _storable(value: JsonValue, depth: int) -> JsonValue:
+def _check_depth(value: JsonValue, depth: int) -> None:
     if depth < 0:
         raise RecursionError
+    below = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for item in below:
+        if isinstance(item, dict | list):
+            _check_depth(item, depth - 1)
+
+
+def _storable(value: JsonValue) -> JsonValue:
     if isinstance(value, dict):
-        return {storable_text(key): _storable(item, depth - 1) for key, item in value.items()}
+        return {storable_text(key): _storable(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_storable(item, depth - 1) for item in value]
+        return [_storable(item) for item in value]
     return storable_text(value) if isinstance(value, str) else value
 
 

@@ -20,6 +20,7 @@ from task_manager.results.test_reports import FailedTest, FailureKind, TestRepor
 _EXPECTED = "a JUnit XML report"
 _MAXIMUM_BYTES = 32 * 1024 * 1024
 _MAXIMUM_DEPTH = 64
+_MAXIMUM_ELEMENTS = 200_000
 _MAXIMUM_FAILURES = 1000
 _MAXIMUM_DETAILS = 4000
 _PLACE = re.compile(r"^(?![E>] )(?P<file>[^\s:][^:\n]*\.\w{1,8}):(?P<line>\d+):", re.MULTILINE)
@@ -48,7 +49,7 @@ def parse_junit(path: Path, name: str) -> Parsed[TestReport]:
     """Read a JUnit XML report.
 
     Args:
-        path: A file of at most 32 MiB; document types, and so entities, are refused.
+        path: A file of at most 32 MiB with at most 200,000 elements; document types, and so entities, are refused.
         name: As messages call it.
 
     Raises:
@@ -85,14 +86,16 @@ def _seconds(root: Any) -> float:
 def _require_plain_xml(content: bytes, name: str) -> None:
     """Refuse what is no XML, and XML that could grow while it is read."""
     parser = expat.ParserCreate()
-    depth = 0
+    depth = elements = 0
 
     def refuse_document_type(*_: object) -> None:
         raise invalid(name, expected=_EXPECTED, found="a document type, which could define entities")
 
     def start(*_: object) -> None:
-        nonlocal depth
-        depth += 1
+        nonlocal depth, elements
+        depth, elements = depth + 1, elements + 1
+        if elements > _MAXIMUM_ELEMENTS:
+            raise invalid(name, expected=_EXPECTED, found=f"more than {_MAXIMUM_ELEMENTS:,} elements")
         if depth > _MAXIMUM_DEPTH:
             raise invalid(name, expected=_EXPECTED, found=f"elements nested more than {_MAXIMUM_DEPTH} deep")
 

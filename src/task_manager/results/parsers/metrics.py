@@ -13,7 +13,9 @@ from task_manager.results.measurements import LearningCurves, Measurements
 from task_manager.results.parsers.files import Parsed, decoded, invalid, load_json, read_report
 from task_manager.results.parts import Metric
 
-_MAXIMUM_BYTES = 16 * 1024 * 1024
+_MAXIMUM_METRICS = 4 * 1024 * 1024
+_MAXIMUM_CURVES = 16 * 1024 * 1024
+_MAXIMUM_EPOCHS = 100_000
 _EXPECTED_METRICS = "JSON with named numbers"
 _EXPECTED_CURVES = "lines of JSON with named numbers, one per epoch"
 _EPOCH_NAMES = ("epoch", "step", "iteration")
@@ -24,7 +26,7 @@ def parse_metrics(path: Path, name: str) -> Parsed[Measurements]:
     """Read metrics.
 
     Args:
-        path: JSON of at most 16 MiB: `{"accuracy": 0.93}`; nested mappings give dotted names, and
+        path: JSON of at most 4 MiB: `{"accuracy": 0.93}`; nested mappings give dotted names, and
             `{"time": {"value": 3.5, "unit": "s"}}` has a unit. What is no number is kept as a fact.
         name: As messages call it.
 
@@ -34,7 +36,7 @@ def parse_metrics(path: Path, name: str) -> Parsed[Measurements]:
     Raises:
         OutputInvalid: It is no such file.
     """
-    content = read_report(path, name, expected=_EXPECTED_METRICS, limit=_MAXIMUM_BYTES)
+    content = read_report(path, name, expected=_EXPECTED_METRICS, limit=_MAXIMUM_METRICS)
     data = load_json(decoded(content, name, expected=_EXPECTED_METRICS), name, expected=_EXPECTED_METRICS)
     if not isinstance(data, dict):
         raise invalid(name, expected=_EXPECTED_METRICS, found=f"JSON that is {_kind(data)}")
@@ -68,8 +70,8 @@ def parse_curves(path: Path, name: str) -> Parsed[LearningCurves]:
     """Read metrics per epoch.
 
     Args:
-        path: A file of at most 16 MiB, each line JSON such as `{"epoch": 1, "loss": 0.4}`. Without an `epoch`, `step`
-            or `iteration`, lines count from 1.
+        path: A file of at most 16 MiB and 100,000 epochs, each line JSON such as `{"epoch": 1, "loss": 0.4}`. Without
+            an `epoch`, `step` or `iteration`, lines count from 1.
         name: As messages call it.
 
     Returns:
@@ -78,17 +80,22 @@ def parse_curves(path: Path, name: str) -> Parsed[LearningCurves]:
     Raises:
         OutputInvalid: No line can be used.
     """
-    content = read_report(path, name, expected=_EXPECTED_CURVES, limit=_MAXIMUM_BYTES)
+    content = read_report(path, name, expected=_EXPECTED_CURVES, limit=_MAXIMUM_CURVES)
     epochs: list[int] = []
     rows: list[dict[str, float]] = []
     problems: list[OutputInvalid] = []
     for number, line in enumerate(content.split(b"\n"), start=1):
         if not line.strip():
             continue
+        if len(rows) == _MAXIMUM_EPOCHS:
+            found = f"more than {_MAXIMUM_EPOCHS:,}, of which those are kept"
+            problems.insert(0, invalid(name, expected=f"at most {_MAXIMUM_EPOCHS:,} epochs", found=found))
+            break
         try:
             epoch, values = _epoch(line, f"{name} line {number}", len(rows) + 1)
         except OutputInvalid as error:
             problems.append(error)
+            del problems[_MAXIMUM_PROBLEMS:]
             continue
         epochs.append(epoch)
         rows.append(values)

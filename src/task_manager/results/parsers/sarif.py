@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -11,13 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from task_manager.documents import place_text
 from task_manager.errors import OutputInvalid
 from task_manager.model_findings import model_findings
-from task_manager.results.lint_reports import LintFinding, LintLevel, LintReport
+from task_manager.results.lint_reports import LintFinding, LintLevel, LintReport, path_within
 from task_manager.results.parsers.files import Parsed, decoded, invalid, load_json, read_report
 
 _EXPECTED = "a SARIF 2.1.0 log"
 _VERSION = "2.1.0"
-_MAXIMUM_BYTES = 32 * 1024 * 1024
-_MAXIMUM_FINDINGS = 5000
+_MAXIMUM_BYTES = 16 * 1024 * 1024
+_MAXIMUM_PROBLEMS = 100
 
 
 class _Part(BaseModel):
@@ -95,7 +95,7 @@ def parse_sarif(path: Path, name: str, *, folder: str = "") -> Parsed[LintReport
     """Read a SARIF log: results of kind `fail` that nobody has suppressed.
 
     Args:
-        path: A file of at most 32 MiB.
+        path: A file of at most 16 MiB.
         name: As messages call it.
         folder: The checked folder, absolute; places in it are told relative to it.
 
@@ -126,19 +126,22 @@ def parse_sarif(path: Path, name: str, *, folder: str = "") -> Parsed[LintReport
 
 
 def _parse_run(run: _Run, name: str, folder: str) -> Parsed[LintReport]:
-    findings: list[LintFinding] = []
     problems: list[OutputInvalid] = []
+    driver = run.tool.driver
+    tool = " ".join(part for part in (driver.name, driver.version) if part)
+    return Parsed(LintReport.of(_findings(run, name, folder, problems), tool), tuple(problems))
+
+
+def _findings(run: _Run, name: str, folder: str, problems: list[OutputInvalid]) -> Iterator[LintFinding]:
     for index, data in enumerate(run.results or ()):
         try:
             result = _Result.model_validate(data)
         except ValidationError as error:
-            problems.append(_problem(error, _Result, data, f"{name}.results[{index}]", "a result"))
+            if len(problems) < _MAXIMUM_PROBLEMS:
+                problems.append(_problem(error, _Result, data, f"{name}.results[{index}]", "a result"))
             continue
         if result.kind == "fail" and not result.suppressions:
-            findings.append(_finding(result, run.tool.driver, folder))
-    driver = run.tool.driver
-    tool = " ".join(part for part in (driver.name, driver.version) if part)
-    return Parsed(_report(findings, tool), tuple(problems))
+            yield _finding(result, run.tool.driver, folder)
 
 
 def _problem(error: ValidationError, model: type[_Part], data: object, name: str, expected: str) -> OutputInvalid:
@@ -146,18 +149,6 @@ def _problem(error: ValidationError, model: type[_Part], data: object, name: str
     message = finding.message.rstrip(".")
     found = f"a {place_text(finding.place) or 'value'} that does not fit ({message[:1].lower()}{message[1:]})"
     return invalid(name, expected=f"{expected} of SARIF {_VERSION}", found=found)
-
-
-def _report(findings: list[LintFinding], tool: str) -> LintReport:
-    by_level = Counter(finding.level for finding in findings)
-    by_rule = Counter(finding.rule or "(none)" for finding in findings)
-    return LintReport(
-        tools=(tool,) if tool else (),
-        total=len(findings),
-        by_rule=dict(sorted(by_rule.items(), key=lambda item: (-item[1], item[0]))),
-        by_level={level: by_level[level] for level in LintLevel if by_level[level]},
-        findings=tuple(findings[:_MAXIMUM_FINDINGS]),
-    )
 
 
 def _finding(result: _Result, driver: _Driver, folder: str) -> LintFinding:
@@ -198,6 +189,4 @@ def _file(uri: str, folder: str) -> str | None:
         return None
     parts = urlsplit(uri)
     path = unquote(parts.path) if parts.scheme in ("", "file") else uri
-    if folder and PurePosixPath(path).is_relative_to(folder):
-        path = PurePosixPath(path).relative_to(folder).as_posix()
-    return path
+    return path_within(path, folder)
