@@ -7,24 +7,24 @@ ignores is left out where no pipeline asks for it.
 from __future__ import annotations
 
 import errno
-import filecmp
-import hashlib
+import json
 import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from task_manager.errors import StoreError, StoreFull
-
-if TYPE_CHECKING:
-    from pathspec import GitIgnoreSpec
+from task_manager.source_listing import FOLDER, Listing, SourceMemory, changed_paths, list_folder, listing_digest
 
 _FOLDER: Final = "snapshots"
+_LISTINGS: Final = "snapshot-listings"
+_MEMORY: Final = "source-memory"
+_KEPT_LISTINGS: Final = 500
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,16 @@ class SourceDifferences:
 class Snapshots:
     """The snapshots of a data folder.
 
+    What a snapshot held is told longer than it is kept, so that later runs can be compared with it.
+
     Args:
         data_dir: The data folder.
     """
 
     def __init__(self, data_dir: Path) -> None:
         self._folder = data_dir / _FOLDER
+        self._listings = data_dir / _LISTINGS
+        self._memory = SourceMemory(data_dir / _MEMORY)
 
     def path(self, digest: str) -> Path:
         """Where a snapshot lies."""
@@ -65,17 +69,27 @@ class Snapshots:
             StoreError: A file cannot be read or written.
         """
         try:
-            digest = _digest(source, tuple(_files(source, ignored=ignored)))
+            listing = self._memory.list(source, ignored=ignored)
+            digest = listing_digest(listing)
             if self.path(digest).is_dir():
                 self.path(digest).touch()
                 return digest
-            return self._copy(source, ignored=ignored)
+            return self._copy(source, listing)
         except OSError as error:
             kind = StoreFull if error.errno == errno.ENOSPC else StoreError
             raise kind(
                 f"The source folder {source} cannot be kept for the run: {error.strerror or error} ({error.filename}).",
                 remedy="Make its files readable, or leave them out by .gitignore.",
             ) from error
+
+    def listing(self, digest: str) -> Listing | None:
+        """What a snapshot holds, or held; none when that is not known any more."""
+        place = self._listing_place(digest)
+        try:
+            found: Listing = json.loads(place.read_bytes())
+        except (OSError, ValueError):
+            return self._list_again(digest)
+        return found
 
     def remove_except(self, digests: Collection[str]) -> int:
         """Remove all snapshots but these; return how many were removed."""
@@ -88,54 +102,58 @@ class Snapshots:
         return removed
 
     def differences(self, before: str, after: str) -> SourceDifferences | None:
-        """Which files differ between two snapshots; None when one of them is not kept any more.
+        """Which files differ between two snapshots; None when it is not known any more what one of them held."""
+        earlier, later = self.listing(before), self.listing(after)
+        return None if earlier is None or later is None else _differences(earlier, later)
 
-        Raises:
-            StoreError: A snapshot cannot be read.
-        """
-        earlier, later = self.path(before), self.path(after)
-        if not (earlier.is_dir() and later.is_dir()):
-            return None
-        try:
-            return _differences(earlier, later)
-        except OSError as error:
-            raise StoreError(f"A snapshot cannot be read: {error.strerror or error} ({error.filename}).") from error
-
-    def _copy(self, source: Path, *, ignored: bool) -> str:
+    def _copy(self, source: Path, names: Collection[str]) -> str:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=".", dir=self._folder))
         try:
             aside.chmod(stat.S_IMODE(source.stat().st_mode) | stat.S_IRWXU)
-            for name in _files(source, ignored=ignored):
+            for name in names:
                 _copy_entry(source / name, aside / name)
             # The source may have changed since it was read first: what was copied is what counts.
-            digest = _digest(aside, tuple(_files(aside, ignored=True)))
+            listing = list_folder(aside, ignored=True)
+            digest = listing_digest(listing)
+            self._keep_listing(digest, listing)
             with suppress(OSError):
                 aside.rename(self.path(digest))
             return digest
         finally:
             shutil.rmtree(aside, ignore_errors=True)
 
+    def _list_again(self, digest: str) -> Listing | None:
+        """Read a snapshot whose listing was lost."""
+        if not self.path(digest).is_dir():
+            return None
+        try:
+            listing = list_folder(self.path(digest), ignored=True)
+            self._keep_listing(digest, listing)
+        except OSError:
+            return None
+        return listing
 
-def _differences(before: Path, after: Path) -> SourceDifferences:
-    earlier, later = (set(_files(root, ignored=True)) for root in (before, after))
-    return SourceDifferences(
-        added=tuple(sorted(name for name in later - earlier if not (after / name).is_dir())),
-        removed=tuple(sorted(name for name in earlier - later if not (before / name).is_dir())),
-        changed=tuple(sorted(name for name in earlier & later if not _are_equal(before / name, after / name))),
-    )
+    def _keep_listing(self, digest: str, listing: Listing) -> None:
+        self._listings.mkdir(mode=0o700, parents=True, exist_ok=True)
+        place = self._listing_place(digest)
+        aside = place.with_name(f".{place.name}.{os.getpid()}")
+        aside.write_text(json.dumps(listing, separators=(",", ":")))
+        aside.replace(place)
+        older = sorted(self._listings.glob("*.json"), key=lambda file: file.stat().st_mtime)[:-_KEPT_LISTINGS]
+        for file in older:
+            file.unlink(missing_ok=True)
+
+    def _listing_place(self, digest: str) -> Path:
+        return self._listings / f"{digest.removeprefix('sha256:')}.json"
 
 
-def _are_equal(first: Path, second: Path) -> bool:
-    """Whether two files have the same kind, mode and content; copies keep size and time, so most are not read."""
-    status, other = first.lstat(), second.lstat()
-    if stat.S_IFMT(status.st_mode) != stat.S_IFMT(other.st_mode):
-        return False
-    if stat.S_ISDIR(status.st_mode):
-        return True
-    if stat.S_ISLNK(status.st_mode):
-        return first.readlink() == second.readlink()
-    return stat.S_IMODE(status.st_mode) == stat.S_IMODE(other.st_mode) and filecmp.cmp(first, second)
+def _differences(before: Listing, after: Listing) -> SourceDifferences:
+    found: dict[str, list[str]] = {"added": [], "removed": [], "changed": []}
+    for path, change in changed_paths(before, after):
+        if FOLDER not in (before.get(path), after.get(path)):
+            found[change].append(path)
+    return SourceDifferences(**{change: tuple(paths) for change, paths in found.items()})
 
 
 def _copy_entry(source: Path, target: Path) -> None:
@@ -147,64 +165,3 @@ def _copy_entry(source: Path, target: Path) -> None:
         target.symlink_to(source.readlink())
     else:
         shutil.copy2(source, target)
-
-
-def _digest(folder: Path, names: Collection[str]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(names):
-        file = folder / name
-        status = file.lstat()
-        # What a folder may be read by is changed when it is copied, so that it can be written.
-        mode = 0 if stat.S_ISDIR(status.st_mode) else stat.S_IMODE(status.st_mode)
-        digest.update(f"{stat.S_IFMT(status.st_mode):o} {mode:o} {name}\0".encode("utf-8", "surrogateescape"))
-        if stat.S_ISLNK(status.st_mode):
-            digest.update(os.fsencode(file.readlink()))
-        elif stat.S_ISREG(status.st_mode):
-            with file.open("rb") as content:
-                digest.update(hashlib.file_digest(content, "sha256").digest())
-    return f"sha256:{digest.hexdigest()}"
-
-
-def _files(root: Path, *, ignored: bool) -> Iterator[str]:
-    """What is in a folder, relative to it, each folder before what is in it; sockets and devices are left out."""
-    rules: dict[str, GitIgnoreSpec] = {}
-    for folder, folders, names in os.walk(root):
-        place = Path(folder).relative_to(root).as_posix()
-        if not ignored:
-            _read_rules(Path(folder), place, rules)
-        kept = [name for name in sorted(folders) if ignored or not _is_ignored(f"{place}/{name}/", rules)]
-        folders[:] = [name for name in kept if not Path(folder, name).is_symlink()]
-        yield from (_joined(place, name) for name in kept)
-        for name in sorted(names):
-            if (ignored or not _is_ignored(f"{place}/{name}", rules)) and _is_kept(Path(folder, name)):
-                yield _joined(place, name)
-
-
-def _is_kept(file: Path) -> bool:
-    mode = file.lstat().st_mode
-    return stat.S_ISREG(mode) or stat.S_ISLNK(mode)
-
-
-def _joined(place: str, name: str) -> str:
-    return name if place == "." else f"{place}/{name}"
-
-
-def _read_rules(folder: Path, place: str, rules: dict[str, GitIgnoreSpec]) -> None:
-    file = folder / ".gitignore"
-    if file.is_file():
-        # Only here: most commands take no snapshot.
-        from pathspec import GitIgnoreSpec
-
-        rules[place] = GitIgnoreSpec.from_lines(file.read_text(errors="replace").splitlines())
-
-
-def _is_ignored(path: str, rules: dict[str, GitIgnoreSpec]) -> bool:
-    """Whether git ignores a path: the nearest .gitignore that says anything about it decides."""
-    inner = path.removeprefix("./")
-    for place in sorted(rules, key=len, reverse=True):
-        below = inner if place == "." else inner.removeprefix(f"{place}/")
-        if place == "." or below != inner:
-            said = rules[place].check_file(below).include
-            if said is not None:
-                return bool(said)
-    return False
