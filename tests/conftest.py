@@ -1,5 +1,6 @@
 """Fixtures that any test may use: real images, real registries, small disks."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from tests.environment.registry import Registry, black_hole_address, refused_add
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(skips)
+    # Whoever runs something twice means to execute it twice; tests of the cache switch it on.
+    os.environ["TASK_MANAGER_CACHE_ENABLED"] = "false"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

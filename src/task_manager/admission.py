@@ -15,12 +15,21 @@ from task_manager.workflow_status import Reason, WorkflowStatus
 DEAD_AFTER_SECONDS: Final = 15.0
 """How long a worker may be silent before it counts as dead, and others take over what it had."""
 
+EQUAL_RUN: Final = "equal_run"
+"""Why a run is held that takes the result of another one."""
+
 _RANKS = {priority: rank for rank, priority in enumerate(reversed(Priority), start=1)}
 
 
 def rank(priority: Priority) -> int:
     """The place of a priority: 1 is the most urgent."""
     return _RANKS[priority]
+
+
+def flight_of(run: WorkflowRun) -> str | None:
+    """The key under which a run waits for equal ones, or they for it; none where it is executed in any case."""
+    anew = run.skip_cache or run.rerun_of is not None or run.attempt > 1
+    return None if anew else run.cache_key
 
 
 @dataclass(frozen=True)
@@ -106,17 +115,31 @@ class _Places:
         self._taken = 0
         self._projects: Counter[str] = Counter()
         self._templates: Counter[str] = Counter()
+        self._flights: dict[str, str] = {}
         for run in under_way:
             self.take(run)
 
     def take(self, run: WorkflowRun) -> None:
         self._taken += 1
+        key = run.flight or flight_of(run)
+        if key is not None:
+            self._flights.setdefault(key, run.id)
         self._projects[run.project_id] += 1
         if run.template_id is not None:
             self._templates[run.template_id] += 1
 
     def why_not(self, run: WorkflowRun, position: int) -> Reason | None:
-        return self._project_limit(run) or self._template_limit(run) or self._no_place(position)
+        return self._equal_run(run) or self._project_limit(run) or self._template_limit(run) or self._no_place(position)
+
+    def _equal_run(self, run: WorkflowRun) -> Reason | None:
+        other = self._flights.get(flight_of(run) or "")
+        if other is None or other == run.id:
+            return None
+        return Reason(
+            code=EQUAL_RUN,
+            text=f"Waits for the result of run {other}, which is equal.",
+            details={"run": other},
+        )
 
     def _project_limit(self, run: WorkflowRun) -> Reason | None:
         limit = self._limits.per_project

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from task_manager.access import AccessControl
     from task_manager.artifact_retention import ArtifactRetention
     from task_manager.artifacts import ArtifactStore
+    from task_manager.cache_queries import CacheQueries
     from task_manager.dagger_integration import TaskWorkflowIntegration
     from task_manager.run_inbox import RunInbox
     from task_manager.run_logs import RunLogs
@@ -127,6 +128,17 @@ class Application:
         from task_manager.artifact_retention import ArtifactRetention
 
         return ArtifactRetention(self.store, self.artifacts, self.settings.artifacts)
+
+    @cached_property
+    def cache(self) -> CacheQueries:
+        """The cache of results."""
+        from task_manager.cache_queries import CacheQueries
+        from task_manager.communication import DaggerCommunicationManager
+
+        communication = DaggerCommunicationManager(self.settings)
+        queries = CacheQueries(self.store, self.settings, communication, self.templates)
+        self._stack.push_async_callback(queries.close)
+        return queries
 
     @cached_property
     def templates(self) -> WorkflowTemplateRegistry:

@@ -15,6 +15,7 @@ from pydantic import JsonValue
 
 from task_manager import graph
 from task_manager.artifacts import ArtifactStore, open_artifacts
+from task_manager.caching.compiled import PipelineCache
 from task_manager.communication import ContainerRecord, ContainerSpec, DaggerCommunicationManager, run_containers
 from task_manager.config import Settings, load_settings
 from task_manager.errors import DependenciesNotMet, DependencyCycle, InvalidInput
@@ -29,7 +30,6 @@ from task_manager.run_starting import RunStarter, Start
 from task_manager.store import Store, phases, projects, results, runs, steps, tasks, workflows
 from task_manager.store import artifacts as artifact_records
 from task_manager.store.idempotency import Call
-from task_manager.workflow_cache import PipelineCache
 from task_manager.workflow_creation import WorkflowMaker, WorkflowPreview, chosen
 from task_manager.workflow_status import TaskStatus
 from task_manager.workflow_templates import WorkflowTemplateRegistry

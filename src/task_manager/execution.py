@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
+from task_manager.cached_runs import CachedRuns
 from task_manager.communication import DaggerCommunicationManager
 from task_manager.config import Settings
 from task_manager.orchestration import InProcessOrchestrator
@@ -85,9 +86,19 @@ class ExecutionHere:
                 place.release()
 
     def _make(self, worker_id: str) -> Worker:
-        executor = RunExecutor(self._store, self._communication, self._settings, worker_id=worker_id, clock=self._clock)
-        orchestrator = InProcessOrchestrator()
-        return Worker(self._store, executor, orchestrator, self._settings, worker_id=worker_id, clock=self._clock)
+        cache = CachedRuns(self._store, self._communication, self._settings, clock=self._clock)
+        executor = RunExecutor(
+            self._store, self._communication, self._settings, worker_id=worker_id, cache=cache, clock=self._clock
+        )
+        return Worker(
+            self._store,
+            executor,
+            InProcessOrchestrator(),
+            self._settings,
+            worker_id=worker_id,
+            cache=cache,
+            clock=self._clock,
+        )
 
 
 class ExecutionByWorker:

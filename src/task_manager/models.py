@@ -277,6 +277,9 @@ class WorkflowRun(Record):
         seconds: How long it took from its start to its end; none before its end, or when it never started.
         steps_cached: How many of its steps the engine answered from earlier runs; none before its end.
         steps_counted: Of how many steps it told whether it did; none before its end.
+        cache_key: What its result is kept under; none before it was computed, or when there is none.
+        original_run_id: The run whose result it has from the cache; none when it was executed itself.
+        flight: Its cache key while it is executed: equal runs wait for it.
     """
 
     id: str
@@ -308,6 +311,9 @@ class WorkflowRun(Record):
     seconds: float | None = None
     steps_cached: int | None = None
     steps_counted: int | None = None
+    cache_key: str | None = None
+    original_run_id: str | None = None
+    flight: str | None = None
     revision: int = 1
 
 
@@ -385,6 +391,55 @@ class Event(Record):
     step_id: str | None = None
     step_status: StepStatus | None = None
     reason: Reason | None = None
+
+
+class CacheOutcome(StrEnum):
+    """What the cache was for a run."""
+
+    HIT = "hit"
+    """It gave the result."""
+    MISS = "miss"
+    """It had none."""
+    OFF = "off"
+    """It was not asked."""
+
+
+class KeyComponent(Record):
+    """A part of a cache key.
+
+    Attributes:
+        name: Such as `parameters`.
+        digest: `sha256:…` over all of it.
+        parts: Short values, or digests of long ones, by name, so that differences can be told.
+    """
+
+    name: str
+    digest: str
+    parts: dict[str, str] = Field(default_factory=dict)
+
+
+class CacheRecord(Record):
+    """What the cache was for a run, and what its key was made of.
+
+    Attributes:
+        reason: A stable name for why, such as `not_stored`, `expired`, `artifacts_missing`, `skip_cache`.
+        text: The same in a sentence.
+        tier: Which tier answered; none without a hit.
+        saved_seconds: What the hit saved; none without one.
+        stored: Whether its own result was kept; none before its end.
+        components: In their order; empty where no key was computed.
+    """
+
+    run_id: str
+    key: str | None = None
+    outcome: CacheOutcome
+    reason: str = ""
+    text: str = ""
+    tier: str | None = None
+    saved_seconds: float | None = None
+    stored: bool | None = None
+    components: tuple[KeyComponent, ...] = ()
+    created_at: AwareDatetime
 
 
 class WorkerState(StrEnum):

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
+from task_manager.cache_policy import WorkflowCachePolicy
 from task_manager.failure_rules import FailureRule
 from task_manager.retry_policy import RetryPolicy
 
@@ -236,6 +237,7 @@ class Pipeline(_Definition):
     failures: tuple[FailureRule, ...] = Field(
         (), max_length=100, description="Kinds of failures of its own; they are asked before the built-in ones."
     )
+    cache: WorkflowCachePolicy | None = Field(None, description="How results are used again; none: by default.")
 
     def step(self, step_id: str) -> Step:
         """The step of that id.

@@ -13,7 +13,7 @@ from typing import Self
 
 from pydantic import JsonValue
 
-from task_manager.config import Settings
+from task_manager.config import CacheSettings, Settings
 from task_manager.dagger_integration import TaskWorkflowIntegration
 from task_manager.errors import StepError
 from task_manager.models import Project, Task, new_id, utc_now
@@ -31,7 +31,8 @@ class PipelineTrial:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        # A trial asks what a pipeline does now, not what it did before.
+        self._settings = settings.model_copy(update={"cache": CacheSettings(enabled=False)})
         self._stack = AsyncExitStack()
         self._opened: tuple[TaskWorkflowIntegration, Store, Path] | None = None
 

@@ -24,6 +24,7 @@ from task_manager.artifacts import (
     outputs_folder,
     run_folder,
 )
+from task_manager.cached_runs import CachedRuns
 from task_manager.communication import DaggerCommunicationManager
 from task_manager.config import Settings, is_secret_name
 from task_manager.errors import OutputInvalid, RunTaken, SourceNotFound, StoreError, TaskManagerError
@@ -80,6 +81,7 @@ class RunExecutor:
         store: Where runs are read and written.
         communication: The way to the engine.
         settings: Limits and defaults.
+        cache: Keeps what runs gave; none: nothing is kept.
         worker_id: In whose name; once another worker has a run, this one writes nothing of it any more.
         clock: The time, in UTC.
         jitter: Numbers between 0 and 1 that spread retries.
@@ -92,10 +94,12 @@ class RunExecutor:
         settings: Settings,
         *,
         worker_id: str,
+        cache: CachedRuns | None = None,
         clock: Callable[[], datetime] = utc_now,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._worker_id = worker_id
+        self._cache = cache
         self._store = store
         self._communication = communication
         self._settings = settings
@@ -163,6 +167,9 @@ class RunExecutor:
         if reason is not None and status is not WorkflowStatus.SUCCEEDED:
             retry = await self._recovery.retry(job.run, job.workflow.pipeline, status, reason)
         if retry is None:
+            if self._cache is not None:
+                # Before the run ends: those that wait for it look there at once.
+                await self._cache.keep(job.run.id, status, reason)
             return await self._enter(job.run.id, status, reason)
         now = self._clock()
         due_at = now + timedelta(seconds=retry.delay)

@@ -14,6 +14,7 @@ from task_manager.models import Task, Workflow, WorkflowRun, new_id
 from task_manager.pipeline import HostSource
 from task_manager.repeated_calls import once_all
 from task_manager.snapshots import Snapshots
+from task_manager.source_listing import Listing
 from task_manager.store import Connection, Store, projects, queue, runs
 from task_manager.store.idempotency import Call
 from task_manager.workflow_status import Reason
@@ -128,11 +129,9 @@ class RunStarter:
     async def _snapshot(self, task: Task, workflow: Workflow) -> str | None:
         project = await self._store.run(projects.get, task.project_id)
         named = task.source_folder or project.source_folder
-        hosts = _host_sources(workflow)
-        if named is None or not (hosts or workflow.function):
+        if named is None or not _reads_sources(workflow):
             return None
-        ignored = any(not source.gitignore for source in hosts)
-        return await asyncio.to_thread(self._keep, Path(named), ignored=ignored)
+        return await asyncio.to_thread(self._keep, Path(named), ignored=_reads_ignored(workflow))
 
     def _keep(self, folder: Path, *, ignored: bool) -> str | None:
         # Of a folder that is missing the run itself tells.
@@ -141,6 +140,25 @@ class RunStarter:
 
 def _warnings(workflow: Workflow, warning: Reason | None) -> tuple[str, ...]:
     return (*workflow.warnings, *([warning.text] if warning else []))
+
+
+def listing_of(snapshots: Snapshots, workflow: Workflow, folder: str | None) -> Listing | None:
+    """What a workflow's snapshot of a folder would hold if it were taken now; none without a folder.
+
+    Raises:
+        StoreError: A file cannot be read.
+    """
+    if folder is None or not _reads_sources(workflow) or not Path(folder).is_dir():
+        return None
+    return snapshots.read(Path(folder), ignored=_reads_ignored(workflow))
+
+
+def _reads_sources(workflow: Workflow) -> bool:
+    return bool(_host_sources(workflow) or workflow.function)
+
+
+def _reads_ignored(workflow: Workflow) -> bool:
+    return any(not source.gitignore for source in _host_sources(workflow))
 
 
 def _host_sources(workflow: Workflow) -> list[HostSource]:

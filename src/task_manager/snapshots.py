@@ -12,8 +12,8 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -68,19 +68,22 @@ class Snapshots:
             StoreFull: No space is left.
             StoreError: A file cannot be read or written.
         """
-        try:
+        with _translated(source):
             listing = self._memory.list(source, ignored=ignored)
             digest = listing_digest(listing)
             if self.path(digest).is_dir():
                 self.path(digest).touch()
                 return digest
             return self._copy(source, listing)
-        except OSError as error:
-            kind = StoreFull if error.errno == errno.ENOSPC else StoreError
-            raise kind(
-                f"The source folder {source} cannot be kept for the run: {error.strerror or error} ({error.filename}).",
-                remedy="Make its files readable, or leave them out by .gitignore.",
-            ) from error
+
+    def read(self, source: Path, *, ignored: bool) -> Listing:
+        """What a snapshot of a folder would hold now; nothing is kept but the files' metadata.
+
+        Raises:
+            StoreError: A file cannot be read.
+        """
+        with _translated(source):
+            return self._memory.list(source, ignored=ignored)
 
     def listing(self, digest: str) -> Listing | None:
         """What a snapshot holds, or held; none when that is not known any more."""
@@ -154,6 +157,18 @@ def _differences(before: Listing, after: Listing) -> SourceDifferences:
         if FOLDER not in (before.get(path), after.get(path)):
             found[change].append(path)
     return SourceDifferences(**{change: tuple(paths) for change, paths in found.items()})
+
+
+@contextmanager
+def _translated(source: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        kind = StoreFull if error.errno == errno.ENOSPC else StoreError
+        raise kind(
+            f"The source folder {source} cannot be kept for the run: {error.strerror or error} ({error.filename}).",
+            remedy="Make its files readable, or leave them out by .gitignore.",
+        ) from error
 
 
 def _copy_entry(source: Path, target: Path) -> None:

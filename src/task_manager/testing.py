@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from typing import Any, Self, cast
 
 from task_manager.communication import ContainerRegistry, DaggerCommunicationManager, EngineKind, EngineSession
+from task_manager.communication.engine_identity import EngineIdentity
 from task_manager.config import Settings
 from task_manager.errors import EngineError, TaskManagerError
 
@@ -268,6 +269,14 @@ class FakeCommunicationManager(DaggerCommunicationManager):
                 client=engine, kind=kind, description=f"fake {kind}", alive=True, pid=None, live_output=None
             ),
         )
+
+    async def identity(self) -> EngineIdentity:
+        """The fake's kind."""
+        return EngineIdentity(self._fake.kind, "fake")
+
+    def known_digest(self, reference: str) -> str | None:
+        """The digest that every fake image has."""
+        return f"{reference}@sha256:{'0' * 64}"
 
     @asynccontextmanager
     async def guard(self) -> AsyncIterator[EngineSession]:

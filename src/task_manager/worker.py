@@ -7,11 +7,13 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import Final, NoReturn
 
-from task_manager.admission import DEAD_AFTER_SECONDS, RunLimits, decide, rank, run_limits
+from task_manager.admission import DEAD_AFTER_SECONDS, EQUAL_RUN, Queue, RunLimits, decide, rank, run_limits
+from task_manager.cached_runs import CachedRuns
 from task_manager.config import Settings
 from task_manager.errors import NotFound, RunTaken, TaskManagerError
 from task_manager.models import Event, WorkerRecord, WorkerState, WorkflowRun, utc_now
@@ -40,6 +42,7 @@ class Worker:
         executor: Carries a run's attempt out.
         orchestrator: Keeps the attempts that were handed over.
         settings: Limits.
+        cache: Answers runs before they are executed; none: all are.
         worker_id: Its place, which no other living worker has.
         clock: The time, in UTC.
         dead_after: Seconds without a sign of life after which another worker counts as dead.
@@ -53,6 +56,7 @@ class Worker:
         settings: Settings,
         *,
         worker_id: str,
+        cache: CachedRuns | None = None,
         clock: Callable[[], datetime] = utc_now,
         dead_after: float = DEAD_AFTER_SECONDS,
     ) -> None:
@@ -62,6 +66,10 @@ class Worker:
         self._settings = settings
         self._clock = clock
         self._dead_after = dead_after
+        self._cache = cache
+        self._lookups: dict[str, asyncio.Task[None]] = {}
+        self._missed: set[str] = set()
+        self._held: set[str] = set()
         now = clock()
         self.record = WorkerRecord(
             id=worker_id,
@@ -83,7 +91,7 @@ class Worker:
     @property
     def idle_since(self) -> datetime | None:
         """Since when it has had nothing to do; none while it has."""
-        return None if self._running else self._busy_at
+        return None if self._running or self._lookups else self._busy_at
 
     async def start(self) -> None:
         """Register, take up again what this place was interrupted in, and begin.
@@ -119,7 +127,12 @@ class Worker:
         await self._stop_running()
         for task in self._loops:
             task.cancel()
-        await asyncio.gather(*self._loops, return_exceptions=True)
+        lookups = tuple(self._lookups.values())
+        for lookup in lookups:
+            lookup.cancel()
+        await asyncio.gather(*self._loops, *lookups, return_exceptions=True)
+        if self._cache is not None:
+            await self._cache.close()
         await self._orchestrator.stop()
         with suppress(TaskManagerError):
             await self._store.run(workers.remove, self.record.id)
@@ -192,11 +205,44 @@ class Worker:
             await self._reconcile()
         for run_id in await self._store.run(queue.released):
             await self._store.run(queue.release, run_id, now=self._clock())
-        waiting = await self._store.run(queue.load)
+        waiting = self._looked_up(await self._store.run(queue.load))
         if waiting.candidates:
             decision = decide(waiting, await self._limits(), self._clock())
+            self._held |= {run_id for run_id, reason in decision.held.items() if reason.code == EQUAL_RUN}
             for run in decision.admitted:
-                await self._hand_over(run)
+                if run.id in self._held:
+                    # The equal run that it waited for is over: now the cache has its result.
+                    self._held.discard(run.id)
+                    self._look_up(run)
+                else:
+                    await self._hand_over(run)
+
+    def _looked_up(self, waiting: Queue) -> Queue:
+        """The queue without the runs that the cache was not asked for yet; it is being asked."""
+        if self._cache is None:
+            return waiting
+        known = {run.id for run in waiting.candidates}
+        self._missed &= known
+        self._held &= known
+        asked_for = [run for run in waiting.candidates if run.attempt == 1 and run.project_id not in waiting.paused]
+        for run in asked_for:
+            if run.id not in self._missed and run.id not in self._lookups:
+                self._look_up(run)
+        pending = {run.id for run in asked_for} - self._missed
+        return replace(waiting, candidates=[run for run in waiting.candidates if run.id not in pending])
+
+    def _look_up(self, run: WorkflowRun) -> None:
+        self._missed.discard(run.id)
+        self._lookups[run.id] = asyncio.create_task(self._ask_cache(run.id), name=f"cache {run.id}")
+
+    async def _ask_cache(self, run_id: str) -> None:
+        try:
+            if self._cache is not None and not await self._cache.answer(run_id):
+                self._missed.add(run_id)
+        finally:
+            del self._lookups[run_id]
+            self._busy_at = self._clock()
+            self.wake()
 
     async def _limits(self) -> RunLimits:
         living = await self._store.run(workers.all_)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+from task_manager.cached_runs import CachedRuns
 from task_manager.communication import DaggerCommunicationManager
 from task_manager.config import Settings
 from task_manager.errors import InvalidConfiguration, TaskManagerError, WorkerError
@@ -77,8 +78,10 @@ async def _serve_at(
     until_idle: bool,
 ) -> None:
     communication = DaggerCommunicationManager(settings)
-    executor = RunExecutor(store, communication, settings, worker_id=place.id)
-    worker = Worker(store, executor, durable_orchestrator(settings, place.id), settings, worker_id=place.id)
+    cache = CachedRuns(store, communication, settings)
+    executor = RunExecutor(store, communication, settings, worker_id=place.id, cache=cache)
+    orchestrator = durable_orchestrator(settings, place.id)
+    worker = Worker(store, executor, orchestrator, settings, worker_id=place.id, cache=cache)
     await worker.start()
     warming = asyncio.create_task(_warm_up(communication))
     try:

@@ -128,8 +128,26 @@ class WorkflowMaker:
             definition: The custom definition that was converted, if it is not the task's own.
             call: The call that asked for it, if it may be made again.
         """
+        workflow = self.draft(task, conversion, name, definition=definition)
+        return await once(
+            self._store,
+            call or Call("keep_workflow", None, {}),
+            workflows.get,
+            partial(workflows.create, workflow=workflow),
+            now=workflow.created_at,
+        )
+
+    def draft(
+        self,
+        task: Task,
+        conversion: Conversion,
+        name: str | None = None,
+        *,
+        definition: Mapping[str, JsonValue] | None = None,
+    ) -> Workflow:
+        """The workflow of a conversion, which is not stored."""
         own = task.pipeline if conversion.template_id is None else None
-        workflow = Workflow(
+        return Workflow(
             id=new_id("workflow"),
             task_id=task.id,
             project_id=task.project_id,
@@ -146,13 +164,6 @@ class WorkflowMaker:
             warnings=tuple(str(finding) for finding in conversion.warnings),
             task_digest=task.definition_digest,
             created_at=self._clock(),
-        )
-        return await once(
-            self._store,
-            call or Call("keep_workflow", None, {}),
-            workflows.get,
-            partial(workflows.create, workflow=workflow),
-            now=workflow.created_at,
         )
 
     async def preview(self, task: Task) -> WorkflowPreview:

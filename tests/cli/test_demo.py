@@ -50,13 +50,13 @@ def test_the_demo_ends_in_a_table_with_a_result_for_each_task(cli: Cli) -> None:
 
 
 @pytest.mark.usefixtures("engine")
-def test_the_demo_again_replaces_the_one_before(cli: Cli, tmp_path: Path) -> None:
+def test_the_demo_again_goes_on_with_the_same_project_and_has_its_results_from_the_cache(cli: Cli) -> None:
     first = cli("demo", "--json").data
-    second = cli("demo", "--json").data
-    assert [project["id"] for project in cli("project", "list", "--json").data["items"]] == [second["project"]["id"]]
-    kept = {path.name for path in (tmp_path / "data" / "runs").iterdir()}
-    assert kept == {run["run"]["id"] for run in second["runs"]}
-    assert first["project"]["name"] == second["project"]["name"] == "textkit"
+    again = cli("demo")
+    assert "From the cache: 6 of 6 runs" in again.stdout
+    assert [project["id"] for project in cli("project", "list", "--json").data["items"]] == [first["project"]["id"]]
+    second = cli("run", "list", "--json").data["items"][:6]
+    assert {run["original_run_id"] for run in second} == {run["run"]["id"] for run in first["runs"]}
 
 
 @pytest.mark.usefixtures("engine")

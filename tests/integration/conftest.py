@@ -69,8 +69,15 @@ def workshop(engine_data: Path, tmp_path: Path) -> OpenWorkshop:
     async def open_workshop(
         communication: DaggerCommunicationManager | None = None, **changes: object
     ) -> AsyncIterator[Workshop]:
-        once = {"strategy": "none"}
-        given = {"data_dir": engine_data, "engine": "embedded", "connect_timeout": 5, "retry": once, **changes}
+        once = {"retry": {"strategy": "none"}, "cache": {"enabled": False}}
+        given = {
+            "data_dir": engine_data,
+            "engine": "embedded",
+            "connect_timeout": 5,
+            "retry": once,
+            "cache": {"enabled": False},
+            **changes,
+        }
         settings = Settings.model_validate(given)
         async with TaskWorkflowIntegration(
             settings=settings, communication=communication, execute_here=True

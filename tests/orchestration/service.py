@@ -64,7 +64,14 @@ class Service:
 @asynccontextmanager
 async def service(data_dir: Path, **settings: object) -> AsyncIterator[Service]:
     """Opens a service; its worker is ended at the end."""
-    given = {"engine": "embedded", "idle_seconds": 120, "recoveries": 1000, "shutdown_seconds": 0, **settings}
+    given = {
+        "engine": "embedded",
+        "idle_seconds": 120,
+        "recoveries": 1000,
+        "shutdown_seconds": 0,
+        "cache": {"enabled": False},
+        **settings,
+    }
     configured = Settings.model_validate({"data_dir": data_dir, **given})
     async with TaskWorkflowIntegration(settings=configured) as integration:
         project = await TaskService(integration.store).create_project("p")

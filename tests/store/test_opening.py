@@ -219,10 +219,11 @@ def differences(c: SqlConnection) -> list[object]:
 
 def back_to_version_2(c: SqlConnection) -> None:
     """What later versions added is gone."""
-    for table in ("task_claims", "read_results", "access_tokens"):
+    for table in ("task_claims", "read_results", "access_tokens", "cache_records"):
         c.exec_driver_sql(f"DROP TABLE {table}")
-    c.exec_driver_sql("DROP INDEX ix_runs_statistics")
-    for column in ("seconds", "steps_cached", "steps_counted"):
+    for index in ("ix_runs_flight", "ix_runs_statistics"):
+        c.exec_driver_sql(f"DROP INDEX {index}")
+    for column in ("seconds", "steps_cached", "steps_counted", "cache_key", "original_run_id", "flight"):
         c.exec_driver_sql(f"ALTER TABLE runs DROP COLUMN {column}")
     c.exec_driver_sql("CREATE INDEX ix_runs_workflow_id ON runs (workflow_id)")
     set_version(c, "0002")

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from task_manager.cli.artifact import add_artifact_commands
+from task_manager.cli.cache import add_cache_commands
 from task_manager.cli.command import Config, DataDir, Engine, Images, Json
 from task_manager.cli.config import add_config_commands
 from task_manager.cli.container import add_container_commands
@@ -54,6 +55,7 @@ for add_commands in (
     add_worker_commands,
     add_result_commands,
     add_artifact_commands,
+    add_cache_commands,
     add_engine_commands,
     add_container_commands,
     add_mcp_commands,

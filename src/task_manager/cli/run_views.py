@@ -68,10 +68,21 @@ def run_heading(run: WorkflowRun, title: str, text: str = "") -> RenderableType:
     """One line: state, title, duration; below it, what came out."""
     seconds = seconds_text(run_seconds(run, utc_now()))
     lead = Text.assemble(symbol(run.status), " ", (title, "bold"), f"  {label(run.status)}")
+    saved = saved_seconds(run)
+    if saved is not None:
+        lead.append(f" from the cache, {seconds_text(saved)} saved", style="green")
     if seconds:
         lead.append(f" {'in' if run.status.is_terminal else 'for'} {seconds}")
     lead.append(f"  {run.id}", style="dim")
     return Group(lead, Text(f"  {text}")) if text else lead
+
+
+def saved_seconds(run: WorkflowRun) -> float | None:
+    """What it saved that a run's result came from the cache; None where it did not."""
+    if run.original_run_id is None or run.reason is None:
+        return None
+    saved = run.reason.details.get("saved_seconds")
+    return float(saved) if isinstance(saved, int | float) else 0.0
 
 
 def headline(state: RunState) -> str:
@@ -83,7 +94,8 @@ def headline(state: RunState) -> str:
 
 
 def _facts(run: WorkflowRun, progress: Progress | None) -> RenderableType | None:
-    facts = [("Engine", run.engine), ("Started", _time(run.started_at)), ("Started by", run.actor)]
+    facts = [("Cache", run.reason.text if run.reason and saved_seconds(run) is not None else None)]
+    facts += [("Engine", run.engine), ("Started", _time(run.started_at)), ("Started by", run.actor)]
     if progress is not None and not run.status.is_terminal:
         facts += [("Progress", steps_text(progress)), ("Estimate", _estimate(progress))]
     warnings = [("Warning", Text(warning, style="yellow")) for warning in run.warnings]
@@ -180,10 +192,20 @@ def project_report(states: Sequence[tuple[str, RunState]], width: int) -> Render
         summary_table(states, with_artifacts=not narrow),
         *failures,
         artifacts_table(states) if narrow else None,
+        savings([state.run for _, state in states]),
         Text(f"{_FETCH}\nEngine: {', '.join(engines) or 'none'}", style="dim"),
         Group(*(Text(f"Warning: {warning}", style="yellow") for warning in warnings)) if warnings else None,
     ]
     return Group(*(Padding(part, (0, 0, 1, 0)) for part in parts if part is not None))
+
+
+def savings(of_runs: Sequence[WorkflowRun]) -> RenderableType | None:
+    """How many runs the cache answered and what that saved; None when it answered none."""
+    saved = [seconds for run in of_runs if (seconds := saved_seconds(run)) is not None]
+    if not saved:
+        return None
+    text = f"From the cache: {len(saved)} of {counted(len(of_runs), 'run')}, {seconds_text(sum(saved))} saved."
+    return Text(text, style="green")
 
 
 def _named_failure(title: str, state: RunState) -> RenderableType | None:
@@ -199,7 +221,7 @@ def summary_table(states: Iterable[tuple[str, RunState]], *, with_artifacts: boo
         (
             title,
             status_text(state.run.status),
-            seconds_text(run_seconds(state.run)),
+            "cached" if state.run.original_run_id else seconds_text(run_seconds(state.run)),
             Group(Text(headline(state)), *(_artifact_line(one) for one in state.artifacts if with_artifacts)),
         )
         for title, state in states

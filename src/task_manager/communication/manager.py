@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -12,8 +12,10 @@ from pydantic import AwareDatetime
 
 from task_manager.communication.breaker import BreakerState, CircuitBreaker
 from task_manager.communication.containers import ContainerRecord, ContainerRegistry
+from task_manager.communication.engine_identity import EngineIdentity, identify_engine
 from task_manager.communication.held_containers import HeldContainers
 from task_manager.communication.held_files import ContainerSpec
+from task_manager.communication.image_digests import ask_for_digests, known_digest
 from task_manager.communication.sessions import EngineKind, EngineSession
 from task_manager.communication.shared_session import SharedSession
 from task_manager.communication.translation import engine_errors
@@ -96,6 +98,7 @@ class DaggerCommunicationManager:
         self._clock = clock
         self._calls = 0
         self._last_error: tuple[str, datetime] | None = None
+        self._identity: EngineIdentity | None = None
 
     async def initialize(self) -> None:
         """Open the session now instead of with the first call; a second call does nothing.
@@ -165,6 +168,32 @@ class DaggerCommunicationManager:
             pid=session.pid,
             alive=session.alive,
         )
+
+    async def identity(self) -> EngineIdentity:
+        """Kind and version of the engine that would be used; no session is opened.
+
+        Raises:
+            EngineUnavailable: The configured kind cannot be had.
+        """
+        if self._identity is None:
+            self._identity = await identify_engine(self.settings)
+        return self._identity
+
+    def known_digest(self, reference: str) -> str | None:
+        """The digest of an image for which no registry has to be asked; None for any other."""
+        return known_digest(reference, self.settings)
+
+    async def ask_for_digests(self, references: Collection[str]) -> dict[str, str | None]:
+        """Ask the registries which images references name now; no session is opened.
+
+        Returns:
+            For each its form with a digest; the host toolchain's reserved reference where that would stand in; None
+            where no answer was had.
+
+        Raises:
+            EngineUnavailable: The configured kind of engine cannot be had.
+        """
+        return dict(await ask_for_digests(references, self.settings, (await self.identity()).kind))
 
     def subscribe(
         self, *, run_id: str | None = None, project_id: str | None = None, after: int = 0

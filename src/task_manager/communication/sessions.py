@@ -148,7 +148,7 @@ async def choose_engine(settings: Settings, environment: Mapping[str, str] = os.
         return SessionChoice(EngineKind.EMBEDDED, "configured: engine = embedded")
     if environment.get(_PORT) and environment.get(_TOKEN):
         return SessionChoice(EngineKind.SESSION, f"{_PORT} and {_TOKEN} are set")
-    program = _dagger_program(environment)
+    program = dagger_program(environment)
     if settings.runner_host:
         if program is None:
             raise _no_program(f"runner_host = {settings.runner_host}")
@@ -236,7 +236,8 @@ def _configured(settings: Settings) -> str:
     return "engine = dagger" if settings.engine is EngineChoice.DAGGER else ""
 
 
-def _dagger_program(environment: Mapping[str, str]) -> str | None:
+def dagger_program(environment: Mapping[str, str]) -> str | None:
+    """The dagger command line; none where there is none."""
     return environment.get(_CLI) or shutil.which("dagger")
 
 
@@ -286,7 +287,7 @@ async def _start_process(
             "session", "--state-dir", str(engine_folder(settings)), "--config", str(configuration)
         )
         return await SessionProcess.start(command, environment={}, timeout=_START_SECONDS)
-    program = _dagger_program(os.environ)
+    program = dagger_program(os.environ)
     if program is None:
         raise _no_program("engine = dagger")
     environment = {**telemetry, **({_RUNNER_HOST: choice.runner_host} if choice.runner_host else {})}

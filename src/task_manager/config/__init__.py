@@ -8,6 +8,7 @@ from task_manager.config.loading import environment_name, load_settings
 from task_manager.config.masking import describe_settings, is_secret_name, mask_secrets
 from task_manager.config.settings import (
     ArtifactSettings,
+    CacheSettings,
     EngineCache,
     EngineChoice,
     ImagePolicy,
@@ -23,6 +24,7 @@ from task_manager.config.settings import (
 
 __all__ = [
     "ArtifactSettings",
+    "CacheSettings",
     "EngineCache",
     "EngineChoice",
     "ImagePolicy",

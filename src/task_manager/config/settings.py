@@ -26,6 +26,7 @@ RUNNER_SCHEMES = (
     "image",
 )
 ARTIFACT_SCHEMES = ("s3", "gs", "az", "file")
+CACHE_SCHEMES = ("redis", "rediss", "valkey", "valkeys", "postgresql", "s3")
 DATABASE_SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg")
 
 _WEEK = 7 * 24 * 3600
@@ -145,6 +146,7 @@ Size = Annotated[ByteSize, Field(gt=0)]
 Memory = Annotated[Size, AfterValidator(_memory)]
 Processes = Annotated[int, Field(ge=1, le=_MOST_PROCESSES)]
 Age = Annotated[str, BeforeValidator(_age)]
+SecretPlace = Annotated[str, StringConstraints(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$")]
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 VariableValue = Annotated[str, Field(coerce_numbers_to_str=True)]
 
@@ -216,6 +218,36 @@ class EngineLimits(_Frozen):
     )
 
 
+class CacheSettings(_Frozen):
+    """What is kept of runs' results, so that equal runs are answered without being executed."""
+
+    enabled: bool = Field(True, description="Whether runs are answered from the cache, and their results kept in it.")
+    read_only: bool = Field(False, description="Whether results are looked up only, and written by others, such as CI.")
+    ttl: Annotated[Age | None, Unlimited] = Field(
+        "30d", description="How long results are kept, such as 12h or 30d; `none`: no limit."
+    )
+    longer_than: Annotated[float, Field(ge=0, le=_WEEK)] = Field(
+        0.0, description="Only results of runs that took more than so many seconds are kept."
+    )
+    memory_bytes: Size = Field(ByteSize(64 * 1024**2), description="What the tier in memory may take.")
+    disk_bytes: Size = Field(
+        ByteSize(1024**3),
+        description="What the tier in the data folder may take; beyond it the least recently used go.",
+    )
+    url: Annotated[str, AfterValidator(_one_of_schemes(CACHE_SCHEMES))] | None = Field(
+        None, description="A tier that several machines share: an address of Redis, Valkey, PostgreSQL or S3."
+    )
+    timeout: Seconds = Field(2.0, description="Seconds that a tier may take to answer before it is left out.")
+    image_seconds: Annotated[float, Field(ge=0, le=_WEEK)] = Field(
+        600.0, description="Seconds for which the digest that an image's tag had is taken to be the one it has."
+    )
+    digest_key: SecretPlace | None = Field(
+        None,
+        description="Where the key of secrets' digests is, `env:NAME` or `file:PATH`; machines that share results of "
+        "pipelines with secrets need the same one. None: one of the data folder's own.",
+    )
+
+
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -243,6 +275,7 @@ class Settings(_Frozen):
     network: NetworkPolicy = Field(NetworkPolicy.AUTO, description="What steps of the embedded engine reach.")
     engine_cache: EngineCache = EngineCache()
     engine_limits: EngineLimits = EngineLimits()
+    cache: CacheSettings = CacheSettings()
     parallelism: int = Field(default_factory=_cores, ge=1, le=1024, description="Steps at once.")
     run_parallelism: int = Field(default_factory=_runs_at_once, ge=1, le=1024, description="Runs at once.")
     default_step_timeout: Seconds = Field(3600.0, description="Seconds, for steps that state none.")
@@ -293,6 +326,7 @@ ENGINE_FILE_SETTINGS = frozenset(
         "registries",
         "network",
         "engine_cache",
+        "cache",
         "engine_limits",
         "parallelism",
         "run_parallelism",
@@ -315,6 +349,7 @@ PATHS = frozenset({"data_dir", "templates_dir", "pipelines_dir", "dagger_config_
 GROUPS: Mapping[str, type[BaseModel]] = {
     "registries": Registries,
     "engine_cache": EngineCache,
+    "cache": CacheSettings,
     "engine_limits": EngineLimits,
     "limits": Limits,
     "artifacts": ArtifactSettings,

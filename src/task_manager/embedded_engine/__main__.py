@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from task_manager.embedded_engine.cache_commands import add_cache_commands
 from task_manager.embedded_engine.errors import ConfigurationError, EngineError
+from task_manager.embedded_engine.image_commands import add_image_commands
 
 EXIT_USAGE = 2
 EXIT_UNUSABLE = 3
@@ -48,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="check whether sandboxes work on this machine", allow_abbrev=False)
     doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
     doctor.set_defaults(run=_doctor)
-    for command in (session, doctor, *add_cache_commands(commands)):
+    for command in (session, doctor, *add_cache_commands(commands), *add_image_commands(commands)):
         command.add_argument("--state-dir", metavar="FOLDER", help="where layers are kept")
         command.add_argument("--config", metavar="FILE", help="settings in JSON, TOML or YAML")
     return parser

@@ -90,6 +90,9 @@ class WorkflowResultBase(Part):
         texts: Reports of format `text`, by artifact; the end of each when it is long.
         problems: Reports that could not be read; what could is kept.
         diagnosis: Where and why it failed; none when no step did.
+        cached: Whether it comes from the cache.
+        original_run_id: The run that gave it; none when that is this run.
+        age_seconds: How old it was then; none unless it comes from the cache.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -111,6 +114,9 @@ class WorkflowResultBase(Part):
     texts: dict[str, str] = Field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     diagnosis: Diagnosis | None = None
+    cached: bool = False
+    original_run_id: str | None = None
+    age_seconds: float | None = None
 
 
 class ContainerizedWorkflowResult(WorkflowResultBase):

@@ -15,6 +15,16 @@ from task_manager.running.records import StepOutcome
 from task_manager.workflow_status import Reason
 
 
+def read_secret(reference: str) -> str:
+    """The value of the secret that `env:NAME` or `file:PATH` names.
+
+    Raises:
+        KeyError, OSError, UnicodeDecodeError: It is not there, or cannot be read.
+    """
+    scheme, _, place = reference.partition(":")
+    return os.environ[place] if scheme == "env" else Path(place).read_text().rstrip("\n")
+
+
 def secret_value(step: Step, name: str, reference: str) -> str:
     """A secret's value.
 
@@ -23,7 +33,7 @@ def secret_value(step: Step, name: str, reference: str) -> str:
     """
     scheme, _, place = reference.partition(":")
     try:
-        return os.environ[place] if scheme == "env" else Path(place).read_text().rstrip("\n")
+        return read_secret(reference)
     except (KeyError, OSError, UnicodeDecodeError) as error:
         where = f"the environment variable {place}" if scheme == "env" else f"the file {place}"
         raise InvalidConfiguration(

@@ -11,7 +11,7 @@ from typing import Final
 
 from sqlalchemy import Connection, exists, select
 
-from task_manager.admission import Queue
+from task_manager.admission import Queue, flight_of
 from task_manager.models import StepRecord, WorkflowRun
 from task_manager.store import runs, steps, tables
 from task_manager.store.database import read_only
@@ -99,12 +99,20 @@ def release(c: Connection, run_id: str, *, now: datetime) -> WorkflowRun:
 
 
 def hand_over(c: Connection, run_id: str, attempt: int) -> bool:
-    """Note that a run's attempt was handed over; False when it was before, or is none (any more)."""
+    """Note that a run's attempt was handed over; False when it was before, is none (any more), or an equal one runs."""
     run = runs.get_locked(c, run_id)
     if run.status not in _QUEUED or run.attempt != attempt or run.dispatched >= attempt:
         return False
-    runs.change(c, run, {"dispatched": attempt})
+    flight = flight_of(run)
+    if flight is not None and _is_executed(c, flight):
+        return False
+    runs.change(c, run, {"dispatched": attempt, "flight": flight or run.flight})
     return True
+
+
+def _is_executed(c: Connection, flight: str) -> bool:
+    """Whether an equal run is executed; of two that begin at the same time, the index refuses one."""
+    return c.scalar(select(_columns.id).where(_columns.flight == flight)) is not None
 
 
 def take(

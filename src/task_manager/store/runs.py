@@ -251,7 +251,7 @@ def _status_event(run: WorkflowRun, *, previous: WorkflowStatus | None, actor: s
 def _numbers(c: Connection, run: WorkflowRun, end: datetime) -> dict[str, object]:
     """What is counted when a run ends."""
     seconds = None if run.started_at is None else (end - run.started_at).total_seconds()
-    return {"finished_at": end, "seconds": seconds, **(_count_steps.first(c, {"of_run": run.id}) or {})}
+    return {"finished_at": end, "seconds": seconds, "flight": None, **(_count_steps.first(c, {"of_run": run.id}) or {})}
 
 
 def _find_with_task(c: Connection, run_id: str) -> tuple[WorkflowRun, str]:

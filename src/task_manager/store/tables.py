@@ -173,6 +173,24 @@ class RunColumns(_Revised):
     seconds: Named[float | None] = Column(Double)
     steps_cached: Named[int | None]
     steps_counted: Named[int | None]
+    cache_key: Named[str | None] = Column(Text)
+    original_run_id: Named[str | None] = Column(ID)
+    flight: Named[str | None] = Column(String(80))
+
+
+class CacheRecordColumns(TypedColumns):
+    """See `models.CacheRecord`."""
+
+    run_id: Named[str] = Column(ID, _child_of("runs"), primary_key=True)
+    key: Named[str | None] = Column(Text)
+    outcome: Named[str] = Column(String(16))
+    reason: Named[str] = Column(String(64))
+    text: Named[str] = Column(Text)
+    tier: Named[str | None] = Column(String(32))
+    saved_seconds: Named[float | None] = Column(Double)
+    stored: Named[bool | None] = Column(Boolean)
+    components: Named[list[Any]] = Column(DOCUMENT)
+    created_at: Named[datetime] = Column(UtcTime)
 
 
 class RunDependencyColumns(TypedColumns):
@@ -311,10 +329,13 @@ runs = Table(
     Index(None, "task_id", "id"),
     Index(None, "project_id", "id"),
     Index(None, "status", "id"),
+    # Of equal runs one is executed at a time.
+    Index(None, "flight", unique=True),
     # All that statistics read, for they look at every run.
     Index("ix_runs_statistics", "workflow_id", "status", "created_at", "seconds", "steps_cached", "steps_counted"),
 )
 run_dependencies = Table("run_dependencies", metadata, RunDependencyColumns, Index(None, "upstream_id"))
+cache_records = Table("cache_records", metadata, CacheRecordColumns)
 workers = Table("workers", metadata, WorkerColumns)
 idempotency_keys = Table("idempotency_keys", metadata, IdempotencyKeyColumns)
 task_claims = Table("task_claims", metadata, TaskClaimColumns)

@@ -1,0 +1,1 @@
+"""The parts of the cache of results: keys, entries, tiers, figures, explanations."""
