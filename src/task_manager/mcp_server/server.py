@@ -14,6 +14,7 @@ from mcp.server.mcpserver.resources import ResourceSecurity
 
 from task_manager.mcp_server.prompts import add_prompts
 from task_manager.mcp_server.subscriptions import EventBus
+from task_manager.mcp_server.tasks_extension import TasksExtension
 from task_manager.mcp_server.workflows import DaggerWorkflowIntegration
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def create_server(
         finally:
             await made[0].shutdown()
 
-    bus = EventBus()
+    bus, tasks = EventBus(), TasksExtension()
     server: MCPServer[Any] = MCPServer(
         NAME,
         title="Task Manager",
@@ -87,12 +88,14 @@ def create_server(
         log_level="WARNING",
         lifespan=lifespan,
         subscriptions=bus,
+        extensions=[tasks],
         cache_hints=CACHE_HINTS,
         resource_security=ResourceSecurity(),
     )
     integration = DaggerWorkflowIntegration(
         server, task_manager=application, settings=settings, every_tool=every_tool, bus=bus
     )
+    tasks.backend = integration.backend
     add_prompts(server)
     made.append(integration)
     return ProductServer(server, integration)
