@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from task_manager.mcp_server.server import NAME
+from task_manager.mcp_server.client_configuration import NAME
 from tests.mcp_server.conftest import shell_pipeline
 
 TASKS = "io.modelcontextprotocol/tasks"

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
 import typer
 
-from task_manager.cli.command import command_of_group, group
+from task_manager.cli.command import command, command_of_group, group
 from task_manager.cli.session import Session
 
 
 def add_mcp_commands(app: typer.Typer) -> None:
     """Add the group `mcp`, which serves when none of its commands is named."""
     mcp = group(app, "mcp", "Serve agents over the Model Context Protocol.", is_command=True)
-    command_of_group(mcp, example="task-manager mcp")(serve)
+    command_of_group(mcp, example="task-manager mcp\ntask-manager mcp install claude-code")(serve)
+    command(mcp, "install", example="task-manager mcp install claude-code\ntask-manager mcp install cursor --print")(
+        install
+    )
 
 
 async def serve(session: Session) -> None:
@@ -22,3 +29,31 @@ async def serve(session: Session) -> None:
     from task_manager.mcp_server.stdio import serve_stdio
 
     await serve_stdio(session.settings())
+
+
+async def install(
+    session: Session,
+    client: Annotated[
+        Literal["claude-code", "claude-desktop", "cursor", "vscode"], typer.Argument(help="The program to configure.")
+    ],
+    *,
+    only_print: Annotated[
+        bool, typer.Option("--print", help="Print what would be written, and write nothing.")
+    ] = False,
+) -> None:
+    """Tell an agent's program of this server; what its configuration says already stays.
+
+    Claude Code and VS Code are configured in the working folder, the others for this user.
+    """
+    from task_manager.mcp_server.client_configuration import AgentClient, configuration_of, write
+
+    data_dir = session.arguments.get("data_dir")
+    arguments = ["--data-dir", os.path.abspath(str(data_dir))] if data_dir else []  # noqa: PTH100
+    configuration = configuration_of(AgentClient(client), Path.cwd(), arguments)
+    if not only_print and configuration.changed:
+        write(configuration)
+    told = {"path": configuration.path, "written": configuration.changed and not only_print}
+    text = f"{configuration.path} has the server task_manager now. Start {client} again."
+    session.output.show(
+        {**told, "configuration": configuration.document}, configuration.text.rstrip() if only_print else text
+    )

@@ -12,6 +12,7 @@ from mcp.server.caching import CacheableMethod, CacheHint
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.resources import ResourceSecurity
 
+from task_manager.mcp_server.client_configuration import NAME
 from task_manager.mcp_server.prompts import add_prompts
 from task_manager.mcp_server.subscriptions import EventBus
 from task_manager.mcp_server.tasks_extension import TasksExtension
@@ -20,8 +21,6 @@ from task_manager.mcp_server.workflows import DaggerWorkflowIntegration
 if TYPE_CHECKING:
     from task_manager.application import Application
     from task_manager.config import Settings
-
-NAME: Final = "task_manager"
 
 INSTRUCTIONS: Final = """\
 Tasks here are executed in containers and their results are checked, not claimed.
