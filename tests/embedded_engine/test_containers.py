@@ -140,7 +140,8 @@ async def test_a_user_is_found_by_name_with_home_and_groups(busybox: dagger.Cont
 
 
 async def test_an_unknown_user_is_named(busybox: dagger.Container) -> None:
-    with pytest.raises(dagger.QueryError, match="unable to find user nobody-here"):
+    named = r"the command \['true'\] cannot be started: unable to find user nobody-here"
+    with pytest.raises(dagger.QueryError, match=named):
         await busybox.with_user("nobody-here").with_exec(["true"]).sync()
 
 
@@ -277,3 +278,9 @@ async def test_two_services_may_listen_on_the_same_port(dag: dagger.Client, busy
     client = busybox.with_service_binding("one", named("1")).with_service_binding("two", named("2"))
     both = client.with_exec(shell("wget -qO- http://one/name; wget -qO- http://two/name"))
     assert await both.stdout() == "12"
+
+
+async def test_a_port_exposed_again_keeps_its_place(busybox: dagger.Container) -> None:
+    exposed = busybox.with_exposed_port(80).with_exposed_port(443).with_exposed_port(80, description="web")
+    ports = await exposed.exposed_ports()
+    assert [(await port.port(), await port.description()) for port in ports] == [(80, "web"), (443, None)]

@@ -213,3 +213,14 @@ async def test_export_to_where_nothing_can_be_written_is_an_error(dag: dagger.Cl
     (tmp_path / "file").write_text("")
     with pytest.raises(dagger.QueryError, match="cannot export to"):
         await dag.directory().with_new_file("f", "1").export(str(tmp_path / "file" / "out"))
+
+
+async def test_what_is_in_the_way_of_a_change_is_named(dag: dagger.Client) -> None:
+    tree = dag.directory().with_new_file("folder/file", "1")
+    for changed, said in (
+        (tree.with_new_file("folder", "x"), "/folder: is a directory"),
+        (tree.with_new_directory("folder/file"), "/folder/file: not a directory"),
+        (tree.with_new_file("folder/file/deeper", "x"), "/folder/file: not a directory"),
+    ):
+        with pytest.raises(dagger.QueryError, match=f"^{said}"):
+            await changed.sync()

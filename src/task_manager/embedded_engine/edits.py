@@ -6,7 +6,8 @@ import os
 import posixpath
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from task_manager.embedded_engine import model
 from task_manager.embedded_engine.errors import ApiError
@@ -16,6 +17,7 @@ from task_manager.embedded_engine.store.trees import TreeRoot, remove_at
 
 _DEFAULT_FILE_MODE = 0o644
 _DEFAULT_FOLDER_MODE = 0o755
+_IN_THE_WAY = frozenset({errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP, errno.ENAMETOOLONG})
 _PATTERN = re.compile(r"[*?\[]")
 
 
@@ -33,9 +35,25 @@ def apply(action: model.Action, target: TreeRoot, source: TreeRoot | None) -> No
     """
     for kind, function in _APPLIERS.items():
         if isinstance(action, kind):
-            function(action, target, source)
+            with _refusals():
+                function(action, target, source)
             return
     raise TypeError(type(action).__name__)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Say in a system call's words that something of another kind is in the way.
+
+    Raises:
+        ApiError: It is.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _IN_THE_WAY:
+            raise
+        raise ApiError(f"{error.filename}: {(error.strerror or '').lower()}") from error
 
 
 def _owner(target: TreeRoot, text: str) -> tuple[int, int] | None:

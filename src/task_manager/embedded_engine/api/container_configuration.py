@@ -157,7 +157,8 @@ class ContainerConfiguration(ContainerBase):
     ) -> Self:
         """The container with a port that it says it listens on."""
         exposed = model.ServicePort(port, protocol or "TCP", description, checked=not experimental_skip_healthcheck)
-        return self._with(ports=(*self._other_ports(port, exposed.protocol), exposed))
+        ports = {(known.number, known.protocol): known for known in self.state.ports}
+        return self._with(ports=tuple({**ports, (port, exposed.protocol): exposed}.values()))
 
     @field
     def without_exposed_port(self, port: int, protocol: str = "TCP") -> Self:

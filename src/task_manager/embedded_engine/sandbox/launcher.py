@@ -1,7 +1,6 @@
 """The session's side of the launcher: start a command, take its output, wait, kill."""
 
 import asyncio
-import errno
 import json
 import os
 import signal
@@ -250,7 +249,7 @@ def _outcome(status: int, report: bytes) -> Ended:
     for line in report.splitlines():
         message = json.loads(line)
         if "error" in message:
-            raise SandboxError(message["error"], message.get("errno", errno.EIO))
+            raise SandboxError(message["error"], message.get("errno", 0))
         created = tuple(message["created"])
     code = os.waitstatus_to_exitcode(status)
     return Ended(code if code >= 0 else _SIGNAL_BASE - code, created)
