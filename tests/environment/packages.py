@@ -33,6 +33,9 @@ PACKAGES: Final = (
     Package("docker-registry", ("docker-registry",), "serves images on loopback, so that pulling is real"),
     Package("iproute2", ("ip",), "machines of their own for tests of the network"),
     Package("mmdebstrap", ("mmdebstrap",), "builds the Python image of the built-in templates"),
+    Package(
+        "nftables", ("nft",), "outbound network of commands, as root, where neither of the two others is installed"
+    ),
     Package("passt", ("pasta",), "outbound network of commands, by default"),
     Package("postgresql", ("pg_ctlcluster",), "the store on PostgreSQL"),
     Package("slirp4netns", ("slirp4netns",), "outbound network of commands, where pasta is not installed"),

@@ -63,7 +63,7 @@ class NetworkPolicy(StrEnum):
     """What steps of the embedded engine reach; services of their own in any case, unless it is the host's network."""
 
     AUTO = "auto"
-    """Other machines, where pasta or slirp4netns is installed; else nothing."""
+    """Other machines, where pasta, slirp4netns or, for root, nft is installed; else nothing."""
     HOST = "host"
     """Whatever this machine reaches, its own services included."""
     NONE = "none"

@@ -33,7 +33,8 @@ class EngineConfig:
         parallelism: How many commands run at once.
         connect_timeout: Seconds until a registry counts as unreachable.
         pull_timeout: Seconds without a byte until a pull counts as broken.
-        network: What commands reach: `auto`, other machines by pasta or slirp4netns where one of them is installed;
+        network: What commands reach: `auto`, other machines by pasta, slirp4netns or, as root, nft, where one of them
+            is installed;
             `host`, whatever the host reaches, its loopback included; `none`, nothing. Bound services are reached
             in any case, by commands that have a network of their own.
         max_bytes: What results and cache volumes may take of the disk, in bytes; beyond that sessions remove the least

@@ -69,16 +69,19 @@ def _output(limit: int | None) -> Finding:
 
 
 def _way_out() -> Finding:
-    from task_manager.embedded_engine.sandbox.uplink import TUNNELS, find_carrier, obstacle
+    from task_manager.embedded_engine.sandbox.uplink import TUNNELS, find_carrier, open_way_out
 
-    carrier = find_carrier(shutil.which)
-    reason = obstacle(carrier)
-    if carrier is None:
+    carrier, reason = open_way_out(shutil.which)
+    if carrier is None and find_carrier(shutil.which) is None:
         return _missing("network", f"{_ALONE}: {reason}", f"Install pasta (package passt) or slirp4netns, {_SHARED}")
-    if reason:
+    if carrier is None:
         remedy = f"Run: sudo modprobe tun && sudo chmod 666 {TUNNELS} (in a container: --device {TUNNELS}), {_SHARED}"
         return _missing("network", f"{_ALONE}: {reason}", remedy)
     failure = _connecting_failure(carrier)
+    if carrier.gateway >= 0:
+        os.close(carrier.gateway)
+    if failure is None and carrier.gateway >= 0:
+        return _offered("network", f"commands reach other machines by address translation ({carrier.path})")
     if failure is None:
         return _offered("network", f"commands reach other machines by {carrier.name} ({carrier.path})")
     return _missing("network", f"{_ALONE}, since {carrier.path} fails: {failure}", f"Mend it, {_SHARED}")

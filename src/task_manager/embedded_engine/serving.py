@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from task_manager.embedded_engine.config import EngineConfig
 from task_manager.embedded_engine.doctor import require_usable
 from task_manager.embedded_engine.sandbox import user_namespace, zygote
-from task_manager.embedded_engine.sandbox.uplink import find_carrier, obstacle
+from task_manager.embedded_engine.sandbox.uplink import open_way_out
 
 if TYPE_CHECKING:
     from uvicorn import Server
@@ -40,20 +40,27 @@ def serve(config: EngineConfig, workdir: str | None) -> int:
     folder = Path(workdir or Path.cwd()).absolute()
     require_usable(config.state_dir)
     # Before anything that starts a thread, and before the heavy imports that sandboxes would inherit.
+    carrier, no_way_out = None, "the setting network is none"
+    if config.network != "none":
+        carrier, no_way_out = open_way_out(shutil.which)
     user_namespace.enter(user_namespace.planned_map())
-    carrier = find_carrier(shutil.which)
-    no_way_out = "the setting network is none" if config.network == "none" else obstacle(carrier)
-    _, connection = zygote.start(None if no_way_out else carrier)
+    _, connection = zygote.start(carrier)
+    has_gateway = carrier is not None and carrier.gateway >= 0
+    if carrier is not None and has_gateway:
+        # It ends with the last who could ask it for anything.
+        os.close(carrier.gateway)
     sys.setrecursionlimit(_RECURSION_LIMIT)
-    asyncio.run(_serve(config, connection, folder, no_way_out))
+    asyncio.run(_serve(config, connection, folder, no_way_out, has_gateway=has_gateway))
     return 0
 
 
-async def _serve(config: EngineConfig, connection: socket.socket, workdir: Path, no_way_out: str) -> None:
+async def _serve(
+    config: EngineConfig, connection: socket.socket, workdir: Path, no_way_out: str, *, has_gateway: bool
+) -> None:
     from task_manager.embedded_engine.sandbox.launcher import Launcher
     from task_manager.embedded_engine.session import Session
 
-    session = Session(config, Launcher(connection), workdir, no_way_out)
+    session = Session(config, Launcher(connection), workdir, no_way_out, has_gateway=has_gateway)
     await session.open()
     try:
         token, listener = secrets.token_urlsafe(32), _listening_socket()

@@ -18,7 +18,7 @@ from task_manager.embedded_engine.host import HostFiles
 from task_manager.embedded_engine.images.puller import ImagePuller
 from task_manager.embedded_engine.images.sources import RegistrySettings
 from task_manager.embedded_engine.sandbox.launcher import Launcher
-from task_manager.embedded_engine.sandbox.uplink import reachable_name_servers
+from task_manager.embedded_engine.sandbox.uplink import outer_name_servers, reachable_name_servers
 from task_manager.embedded_engine.services import Services
 from task_manager.embedded_engine.snapshots import Threads, Views
 from task_manager.embedded_engine.store.answers import KeptAnswers
@@ -42,9 +42,12 @@ class Session:
         launcher: Starts commands.
         workdir: Where relative paths of the host start.
         no_way_out: Why commands in a network of their own reach no other machine; empty where they do.
+        has_gateway: Whether they do by a gateway, which leads to no name server on the host's loopback.
     """
 
-    def __init__(self, config: EngineConfig, launcher: Launcher, workdir: Path, no_way_out: str) -> None:
+    def __init__(
+        self, config: EngineConfig, launcher: Launcher, workdir: Path, no_way_out: str, *, has_gateway: bool
+    ) -> None:
         self.config = config
         self.workdir = workdir
         self.objects = ObjectRegistry()
@@ -55,6 +58,7 @@ class Session:
         self.toolchain = HostToolchain()
         self._launcher = launcher
         self._no_way_out = no_way_out
+        self._has_gateway = has_gateway
         self._views = Views(self.store)
         self.puller = ImagePuller(self.store, self.threads, _registry_settings(config), _PARALLEL_DOWNLOADS)
         self.host_files = HostFiles(self.store, self.threads)
@@ -141,9 +145,10 @@ class Session:
     def _write_network_files(self) -> None:
         folder = self.store.session_folder
         with self.store.guarded():
-            resolver = Path("/etc/resolv.conf")
-            text = resolver.read_text(encoding="utf-8", errors="replace") if resolver.is_file() else ""
-            if self.config.network != "host":
+            text = _text_of("/etc/resolv.conf")
+            if self._has_gateway:
+                text = outer_name_servers(text, _text_of("/run/systemd/resolve/resolv.conf"))
+            elif self.config.network != "host":
                 text = reachable_name_servers(text)
             (folder / "resolv.conf").write_text(text, encoding="utf-8")
             (folder / "hosts").write_text(HOSTS, encoding="utf-8")
@@ -172,6 +177,10 @@ class Session:
             return
         if collected.removed:
             _log.info("pruned %d results, %d bytes", collected.removed, collected.freed)
+
+
+def _text_of(path: str) -> str:
+    return Path(path).read_text(encoding="utf-8", errors="replace") if Path(path).is_file() else ""
 
 
 def _registry_settings(config: EngineConfig) -> RegistrySettings:

@@ -13,6 +13,8 @@ _NETLINK_ROUTE = 0
 _RTM_NEWLINK, _RTM_NEWADDR, _RTM_NEWROUTE = 16, 20, 24
 _IPV4_ROUTES, _IPV6_ROUTES = 0x40, 0x400
 _UNICAST = 1
+_MAIN_TABLE, _BOOT_PROTOCOL = 254, 3
+_RTA_OIF, _RTA_GATEWAY = 4, 5
 _REQUEST, _ACK, _EXCLUSIVE, _CREATE = 0x1, 0x4, 0x200, 0x400
 _NLMSG_ERROR = 2
 _IFLA_IFNAME, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_NET_NS_FD = 3, 10, 18, 28
@@ -119,6 +121,18 @@ def add_address(name: str, address: str, prefix_length: int) -> None:
     header = _ADDRESS.pack(socket.AF_INET, prefix_length, 0, 0, socket.if_nametoindex(name))
     body = header + _attribute(_IFA_LOCAL, packed) + _attribute(_IFA_ADDRESS, packed)
     _send(_RTM_NEWADDR, _CREATE | _EXCLUSIVE, body)
+
+
+def add_default_route(name: str, gateway: str) -> None:
+    """Let everything that has no route of its own go to an IPv4 address by an interface.
+
+    Raises:
+        OSError: The kernel refused.
+    """
+    header = _ROUTE.pack(socket.AF_INET, 0, 0, 0, _MAIN_TABLE, _BOOT_PROTOCOL, 0, _UNICAST, 0)
+    interface = struct.pack("=I", socket.if_nametoindex(name))
+    body = header + _attribute(_RTA_GATEWAY, socket.inet_aton(gateway)) + _attribute(_RTA_OIF, interface)
+    _send(_RTM_NEWROUTE, _CREATE | _EXCLUSIVE, body)
 
 
 def _named(name: str) -> bytes:

@@ -6,14 +6,16 @@ that the program ends with the keeper and the keeper with the launcher.
 """
 
 import os
+import re
 import select
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
 from task_manager.embedded_engine import kernel
+from task_manager.embedded_engine.sandbox import gateway
 from task_manager.embedded_engine.sandbox.links import DefaultRoute, raise_interface
 
 INTERFACE = "tap0"
@@ -27,16 +29,24 @@ _SPARE = 4
 _MOST_FAILURES = 3
 _NOT_CONNECTED = 2
 _FIRST_INHERITED = 3
+_LOCAL_SERVER = re.compile(r"nameserver\s+(127\.|::1)")
 _LONGEST_MESSAGE = 1000
 READY_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class Carrier:
-    """An installed program that connects network namespaces: `pasta` or `slirp4netns`, and its path."""
+    """What connects network namespaces.
+
+    Attributes:
+        name: `pasta` or `slirp4netns`, a program for each namespace; `nft`, one gateway for all of them.
+        path: The program.
+        gateway: The socket of a gateway that runs already; -1 for a program.
+    """
 
     name: str
     path: str
+    gateway: int = -1
 
     def arguments(self, namespace: str) -> list[str]:
         """Return the command that connects the namespace at a path; neither maps anything to the host's loopback."""
@@ -73,6 +83,27 @@ def find_carrier(find: Callable[[str], str | None]) -> Carrier | None:
     return next((Carrier(name, path) for name, path in found if path), None)
 
 
+def open_way_out(find: Callable[[str], str | None]) -> tuple[Carrier | None, str]:
+    """Return what gives commands a way out, started where it has to be, or why there is nothing.
+
+    Call it while this process has one thread, in the host's network and user namespace.
+
+    Args:
+        find: Returns the path of a program by its name, such as `shutil.which`.
+    """
+    carrier = find_carrier(find)
+    if not (reason := obstacle(carrier)):
+        return carrier, ""
+    if not gateway.is_allowed():
+        return None, reason
+    if (nft := find("nft")) is None:
+        return None, f"{reason}; nor is nft (package nftables)"
+    try:
+        return Carrier("nft", nft, gateway.start(nft)), ""
+    except gateway.GatewayError as error:
+        return None, f"{reason}; no addresses can be translated: {error}"
+
+
 def obstacle(carrier: Carrier | None) -> str:
     """Return why commands get no way out, as far as that is known ahead; empty where nothing is in the way."""
     if carrier is None:
@@ -94,6 +125,19 @@ def reachable_name_servers(configuration: str) -> str:
         if not (line in lines and words[:1] == ["nameserver"]):
             lines.append(line)
     return "".join(f"{line}\n" for line in lines)
+
+
+def outer_name_servers(configuration: str, upstream: str) -> str:
+    """Return a resolv.conf(5) without the name servers on the host's loopback, which a gateway does not lead to.
+
+    Args:
+        configuration: The host's.
+        upstream: The one that a name server on the loopback asks by, used where the host's has no other.
+    """
+    lines = [line for line in configuration.splitlines() if not _LOCAL_SERVER.match(line)]
+    if any(line.startswith("nameserver") for line in lines) or not upstream:
+        return "".join(f"{line}\n" for line in lines)
+    return upstream
 
 
 @dataclass(frozen=True)
@@ -224,11 +268,10 @@ def _keep(carrier: Carrier, ready: int, *, quiet: bool) -> NoReturn:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         # The launcher is at work on a command, whose output ends only when nobody else holds its pipes.
-        os.closerange(_FIRST_INHERITED, ready)
-        os.closerange(ready + 1, os.sysconf("SC_OPEN_MAX"))
+        _close_all_but({ready, carrier.gateway})
         # Outer /proc, inner process: the number by which the program finds this process.
         namespace = f"/proc/{os.readlink('/proc/self')}/ns/net"  # noqa: PTH115 - what is imported here stays in memory
-        messages, go = _prepare(carrier, namespace)
+        messages, go = _prepare(carrier, namespace) if carrier.gateway < 0 else os.pipe()
         kernel.unshare(kernel.CLONE_NEWNET)
         raise_interface("lo")
         os.write(ready, b"1")
@@ -236,6 +279,8 @@ def _keep(carrier: Carrier, ready: int, *, quiet: bool) -> NoReturn:
             # The program has given up most capabilities when it opens the namespace; proc(5) lets it do so only if
             # this process has no more than it.
             kernel.set_capabilities(frozenset())
+            if carrier.gateway >= 0:
+                gateway.ask(carrier.gateway, _own_network(), go)
             os.close(go)
             failure = _connected(route, messages)
         if failure is not None:
@@ -247,6 +292,19 @@ def _keep(carrier: Carrier, ready: int, *, quiet: bool) -> NoReturn:
             pass
     finally:
         os._exit(1)
+
+
+def _close_all_but(kept: Collection[int]) -> None:
+    first = _FIRST_INHERITED
+    for descriptor in sorted(kept):
+        if descriptor >= first:
+            os.closerange(first, descriptor)
+            first = descriptor + 1
+    os.closerange(first, os.sysconf("SC_OPEN_MAX"))
+
+
+def _own_network() -> int:
+    return os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _prepare(carrier: Carrier, namespace: str) -> tuple[int, int]:
