@@ -28,6 +28,8 @@ async def diagnose_run(store: Store, run: WorkflowRun) -> Diagnosis | None:
     Returns:
         None for a run that succeeded, or has not failed so far.
     """
+    if run.status is WorkflowStatus.SUCCEEDED:
+        return None
     happened = await events_of_run(store, run.id)
     failure = await failure_of_run(store, run, happened)
     if failure is None:

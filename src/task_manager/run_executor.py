@@ -43,7 +43,19 @@ from task_manager.running.reasons import reason_of
 from task_manager.running.records import RunContext, StepOutcome, pending_records
 from task_manager.running.secret_values import reason_without_secrets, scrubber_of, without_secrets
 from task_manager.snapshots import Snapshots
-from task_manager.store import Store, artifacts, projects, queue, results, runs, steps, tasks, workflows
+from task_manager.store import (
+    Connection,
+    Store,
+    artifacts,
+    projects,
+    queue,
+    read_only,
+    results,
+    runs,
+    steps,
+    tasks,
+    workflows,
+)
 from task_manager.structured_log import get_logger
 from task_manager.task_sources import resolve_task_sources
 from task_manager.workflow_status import Reason, StepStatus, WorkflowStatus
@@ -161,28 +173,29 @@ class RunExecutor:
 
     async def _end(self, job: _Job, status: WorkflowStatus, reason: Reason | None) -> WorkflowRun:
         reason = reason_without_secrets(reason, job.scrubber)
-        await self._store.run(queue.end_steps, job.run.id, now=self._clock())
         await asyncio.to_thread(clear_run_folder, job.folder)
         retry = None
         if reason is not None and status is not WorkflowStatus.SUCCEEDED:
+            await self._store.run(queue.end_steps, job.run.id, now=self._clock())
             retry = await self._recovery.retry(job.run, job.workflow.pipeline, status, reason)
         if retry is None:
             if self._cache is not None:
                 # Before the run ends: those that wait for it look there at once.
                 await self._cache.keep(job.run.id, status, reason)
-            return await self._enter(job.run.id, status, reason)
+            return await self._store.run(
+                queue.end, job.run.id, status, reason=reason, worker_id=self._worker_id, now=self._clock()
+            )
         now = self._clock()
         due_at = now + timedelta(seconds=retry.delay)
         return await self._store.run(queue.retry, job.run.id, reason=retry.reason, due_at=due_at, now=now)
 
     async def _load(self, run_id: str) -> _Job:
-        run = await self._store.run(runs.get, run_id)
-        workflow = await self._store.run(workflows.get, run.workflow_id)
+        run, workflow, task, project = await self._store.run(_read, run_id)
         return _Job(
             run,
             workflow,
-            await self._store.run(tasks.get, run.task_id),
-            await self._store.run(projects.get, run.project_id),
+            task,
+            project,
             run_folder(self._store.data_dir, run.id),
             Snapshots(self._store.data_dir).path(run.snapshot) if run.snapshot else None,
             await self._recovery.allowance(run),
@@ -214,8 +227,8 @@ class RunExecutor:
             outcomes = await self._run_function(job)
         else:
             outcomes = await self._run_pipeline(job, job.workflow.pipeline)
-        await self._enter(job.run.id, WorkflowStatus.PROCESSING)
-        return await self._process(job, outcomes)
+        run = await self._enter(job.run.id, WorkflowStatus.PROCESSING)
+        return await self._process(replace(job, run=run), outcomes)
 
     async def _run_pipeline(self, job: _Job, pipeline: Pipeline) -> tuple[StepOutcome, ...]:
         plan = optimise(job.allowance.applied(pipeline, self._settings.default_step_timeout))
@@ -285,8 +298,7 @@ class RunExecutor:
         reason: Reason | None,
     ) -> _End:
         now = self._clock()
-        run = await self._store.run(runs.get, job.run.id)
-        ended = run.evolve(status=status, reason=reason, finished_at=now)
+        ended = job.run.evolve(status=status, reason=reason, finished_at=now)
         result = await asyncio.to_thread(
             self._processor.process,
             run=ended,
@@ -318,6 +330,17 @@ class RunExecutor:
             also=also,
             worker_id=self._worker_id,
         )
+
+
+@read_only
+def _read(c: Connection, run_id: str) -> tuple[WorkflowRun, Workflow, Task, Project]:
+    run = runs.get(c, run_id)
+    return (
+        run,
+        workflows.get(c, run.workflow_id),
+        tasks.get(c, run.task_id),
+        projects.get(c, run.project_id),
+    )
 
 
 class _Recorder:

@@ -32,6 +32,7 @@ _RECONCILE_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = 1.0
 _SHORTEST_LOOK_SECONDS: Final = 0.01
 _AFTER_ERROR_SECONDS: Final = 1.0
+_TOGETHER_SECONDS: Final = 0.05
 
 
 class Worker:
@@ -277,6 +278,8 @@ class Worker:
                     async for page in pages:
                         sequence = page[-1].sequence
                         self._heed(page)
+                        # What happens at about the same time is read together.
+                        await asyncio.sleep(_TOGETHER_SECONDS)
             except TaskManagerError as error:
                 # A wish to cancel comes this way alone, so one failed look must not be the last.
                 log.warning("events_not_followed", error=str(error))

@@ -121,7 +121,8 @@ def durable_orchestrator(settings: Settings, worker_id: str) -> Orchestrator:
     from task_manager.orchestration.durable import DurableOrchestrator, postgresql_url, sqlite_url
 
     url = sqlite_url(settings.data_dir) if settings.database_url is None else postgresql_url(settings.database_url)
-    return DurableOrchestrator(url, worker_id=worker_id, places=settings.run_parallelism)
+    shared = settings.database_url is not None
+    return DurableOrchestrator(url, worker_id=worker_id, places=settings.run_parallelism, shared=shared)
 
 
 async def stop_worker(store: Store, settings: Settings) -> WorkerRecord | None:

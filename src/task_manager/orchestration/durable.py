@@ -1,4 +1,7 @@
-"""Attempts as DBOS workflows from a DBOS queue: kept in a database, carried out by any worker, recovered after a crash.
+"""Attempts as DBOS workflows: kept in a database, carried out by any worker that shares it, recovered after a crash.
+
+Workers that share a database take attempts from a DBOS queue. Where there is one worker, it starts them itself, at
+once: the admission sees to it that there are not too many, and nobody has to look for them ten times a second.
 
 A workflow has no steps of its own: what was recorded of a run stands in the product's store, and carrying an attempt
 out again goes on from there.
@@ -8,13 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from dbos import DBOS, DBOSConfig, WorkflowStatus
+from dbos import DBOS, DBOSConfig, SetWorkflowID, WorkflowStatus
 
 from task_manager.orchestration.protocol import Attempt, CarryOut
 
@@ -25,6 +28,7 @@ APPLICATION_VERSION: Final = "1"
 
 DATABASE_FILE: Final = "orchestration.db"
 _POLL_SECONDS: Final = 0.1
+_SELDOM_SECONDS: Final = 10.0
 _MOST_RECOVERIES: Final = 1_000_000  # The store counts, and gives up much earlier.
 _KEPT = ("ENQUEUED", "DELAYED", "PENDING")
 
@@ -51,12 +55,15 @@ class DurableOrchestrator:
         database_url: Where DBOS keeps its tables: `sqlite:///…` or `postgresql+psycopg://…`.
         worker_id: This worker's place, which no other living process has.
         places: How many attempts this worker carries out at once.
+        shared: Whether other workers share the database.
     """
 
-    def __init__(self, database_url: str, *, worker_id: str, places: int) -> None:
+    def __init__(self, database_url: str, *, worker_id: str, places: int, shared: bool) -> None:
         self._database_url = database_url
         self._worker_id = worker_id
         self._places = places
+        self._shared = shared
+        self._workflow: Callable[[str], Coroutine[Any, Any, None]] | None = None
 
     async def start(self, carry_out: CarryOut) -> None:
         """Launch DBOS; it recovers what this worker's place was interrupted in."""
@@ -72,15 +79,22 @@ class DurableOrchestrator:
         async def body(key: str) -> None:
             await carry_out(Attempt.parse(key))
 
-        DBOS.workflow(name=WORKFLOW, max_recovery_attempts=_MOST_RECOVERIES)(body)
+        self._workflow = DBOS.workflow(name=WORKFLOW, max_recovery_attempts=_MOST_RECOVERIES)(body)
         # In this thread, for DBOS calls workflows in the event loop that it is launched in.
         DBOS.launch()
         await DBOS.register_queue_async(
-            QUEUE, worker_concurrency=self._places, polling_interval_sec=_POLL_SECONDS, on_conflict="always_update"
+            QUEUE,
+            worker_concurrency=self._places,
+            polling_interval_sec=_POLL_SECONDS if self._shared else _SELDOM_SECONDS,
+            on_conflict="always_update",
         )
 
     async def hand_over(self, attempt: Attempt, *, rank: int) -> None:
-        """Enqueue an attempt."""
+        """Enqueue an attempt, or start it."""
+        if not self._shared and self._workflow is not None:
+            with SetWorkflowID(attempt.key):
+                await DBOS.start_workflow_async(self._workflow, attempt.key)
+            return
         await DBOS.enqueue_workflow_with_options_async(
             {
                 "workflow_name": WORKFLOW,

@@ -211,6 +211,19 @@ def end_cancelled(c: Connection, run_id: str, *, now: datetime) -> WorkflowRun:
     return runs.transition(c, run_id, WorkflowStatus.CANCELLED, reason=reason, now=now)
 
 
+def end(
+    c: Connection, run_id: str, status: WorkflowStatus, *, reason: Reason | None, worker_id: str, now: datetime
+) -> WorkflowRun:
+    """Write how a run ended, and that its steps which are not over never will be.
+
+    Raises:
+        RunTaken: Another worker has the run.
+        InvalidTransition: It cannot end so from the state that it is in.
+    """
+    end_steps(c, run_id, now=now)
+    return runs.transition(c, run_id, status, reason=reason, now=now, worker_id=worker_id)
+
+
 def end_steps(c: Connection, run_id: str, *, now: datetime) -> None:
     """Write that the steps of a run which are not over never will be: skipped if they had not begun, else cancelled."""
     reason = Reason(code="run_ended", text="Not run, because the run ended before.")
