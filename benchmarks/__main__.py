@@ -12,14 +12,14 @@ from pathlib import Path
 
 from pytest import skip  # noqa: PT013 - for the reason that a missing package gives
 
-from benchmarks import engine, logs, store
+from benchmarks import engine, logs, runs, store
 from benchmarks.engine import QUICK, Counts
 from benchmarks.figures import Figure
 from benchmarks.laboratory import laboratory
 
 EXIT_UNABLE = 2
 ON_FILES = {**store.BENCHMARKS, **logs.BENCHMARKS}
-NAMES = (*ON_FILES, *engine.BENCHMARKS)
+NAMES = (*ON_FILES, *runs.BENCHMARKS, *engine.BENCHMARKS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,6 +59,8 @@ async def _measured(names: Sequence[str], counts: Counts) -> dict[str, Figure]:
     for name in names:
         if name in ON_FILES:
             figures[name] = _shown(name, ON_FILES[name](counts))
+        elif name in runs.BENCHMARKS:
+            figures[name] = _shown(name, await runs.BENCHMARKS[name](counts))
     of_engine = [name for name in names if name in engine.BENCHMARKS]
     if of_engine:
         async with laboratory() as place:

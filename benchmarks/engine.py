@@ -26,6 +26,7 @@ class Counts:
         long_chain: Steps of a long chain.
         lives: Runs whose transitions are stored, from the first to the last.
         stored_runs: Runs that are there when runs are asked for.
+        queued: Runs that a worker takes from the queue in one round.
     """
 
     steps: int = 100
@@ -35,9 +36,10 @@ class Counts:
     long_chain: int = 60
     lives: int = 500
     stored_runs: int = 100_000
+    queued: int = 200
 
 
-QUICK: Final = Counts(steps=20, connections=3, pipelines=40, rounds=1, lives=200)
+QUICK: Final = Counts(steps=20, connections=3, pipelines=40, rounds=1, lives=200, queued=50)
 
 
 async def uncached_step(place: Laboratory, counts: Counts) -> Figure:

@@ -51,7 +51,7 @@ def transitions(counts: Counts) -> Figure:
     no task follows, no record is made.
     """
     lives, floors = [], []
-    with _store() as store, _bare_engine(store) as engine:
+    with opened_store() as store, _bare_engine(store) as engine:
         workflow = stored_workflow(store)
         for _ in range(counts.lives):
             one, other = stored_run(store, workflow), stored_run(store, workflow)
@@ -65,7 +65,7 @@ def transitions(counts: Counts) -> Figure:
 
 def newest_runs(counts: Counts) -> Figure:
     """Measure the first page of all runs."""
-    with _filled_store(counts.stored_runs) as store:
+    with filled_store(counts.stored_runs) as store:
         samples = [_seconds(lambda: store.run_sync(run_queries.list_)) for _ in range(counts.steps)]
     return Figure(
         f"newest 50 of {counts.stored_runs:,} runs",
@@ -78,7 +78,7 @@ def newest_runs(counts: Counts) -> Figure:
 
 def run_statistics(counts: Counts) -> Figure:
     """Measure the statistics of all runs."""
-    with _filled_store(counts.stored_runs) as store:
+    with filled_store(counts.stored_runs) as store:
         samples = [_seconds(lambda: store.run_sync(run_queries.statistics)) for _ in range(counts.connections)]
     return Figure(
         f"statistics of {counts.stored_runs:,} runs",
@@ -111,15 +111,16 @@ def _bare_life(engine: Engine, run: WorkflowRun) -> None:
 
 
 @contextlib.contextmanager
-def _store() -> Iterator[Store]:
+def opened_store() -> Iterator[Store]:
+    """An empty store in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="task-manager-benchmarks-") as name, Store.open(Path(name)) as store:
         yield store
 
 
 @contextlib.contextmanager
-def _filled_store(count: int) -> Iterator[Store]:
+def filled_store(count: int) -> Iterator[Store]:
     """A store with so many ended runs, copies of one."""
-    with _store() as store:
+    with opened_store() as store:
         run = stored_run(store)
         _life(store, run)
         store.run_sync(_copy, run.id, count)

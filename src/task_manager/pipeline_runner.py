@@ -210,6 +210,7 @@ class _Run:
                 image_digest=image.digest,
                 started_at=started,
                 finished_at=self._clock(),
+                cached=await self._logs.cached(step.id) if outcome.exit_code is not None else None,
             )
             self._register(step, image, state_of_step(outcome.status), started, outcome.finished_at)
             return outcome

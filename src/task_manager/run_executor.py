@@ -416,6 +416,7 @@ def _ended(before: StepRecord, outcome: StepOutcome, log_place: str | None) -> S
         image=outcome.image or before.image,
         image_digest=outcome.image_digest or before.image_digest,
         attempts=outcome.attempts,
+        cached=outcome.cached,
         started_at=outcome.started_at or before.started_at,
         finished_at=outcome.finished_at,
         exit_code=outcome.exit_code,

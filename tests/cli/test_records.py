@@ -187,3 +187,11 @@ def test_tasks_that_would_wait_for_each_other_are_named(cli: Cli, textkit: Path)
     assert error["code"] == "dependency_cycle"
     assert "Check" in error["message"]
     assert "Build" in error["message"]
+
+
+def test_a_paused_project_is_shown_as_paused(cli: Cli) -> None:
+    cli("project", "create", "p")
+    assert "Paused" not in cli("project", "status", "p").stdout
+    cli("project", "pause", "p")
+    for command in ("status", "show"):
+        assert "Paused: no more runs start until: task-manager project resume p" in cli("project", command, "p").stdout

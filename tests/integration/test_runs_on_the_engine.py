@@ -166,6 +166,7 @@ async def test_an_equal_step_of_a_later_run_comes_from_the_cache(workshop: OpenW
         task = await shop.task("Random", sh("cat /proc/sys/kernel/random/uuid", image=busybox_image))
         first, second = await shop.run(task), await shop.run(task)
         assert log_of(shop, first.run.id) == log_of(shop, second.run.id) != ""
+        assert [state.steps[0].cached for state in (first, second)] == [False, True]
 
 
 async def test_a_secrets_value_reaches_the_command_and_nothing_that_is_kept(

@@ -126,6 +126,7 @@ async def show(session: Session, project: ProjectArgument) -> None:
     names = {phase.id: phase.name for phase in parts.items}
     session.output.show(
         {"project": found, "phases": parts.items, "tasks": work},
+        *_paused_mark(found),
         _project_view(found, [phase.name for phase in parts.items]),
         Text(),
         _task_table(work, names),
@@ -156,6 +157,7 @@ async def status(session: Session, project: ProjectArgument) -> None:
         counts[task.status] = counts.get(task.status, 0) + 1
     session.output.show(
         {"project": found, "counts": counts, "items": [{"task": task, "run": latest} for task, latest in work]},
+        *_paused_mark(found),
         table(["Task", "!Status", "!Latest run", "!>Time", "Why"], rows, empty="It has no tasks."),
     )
 
@@ -251,6 +253,12 @@ async def _latest_runs(application: Application, project: Project) -> list[tuple
 
     work = await application.store.run(tasks.of_project, project.id)
     return [(task, await application.store.run(runs.latest, task.id)) for task in work]
+
+
+def _paused_mark(project: Project) -> list[RenderableType]:
+    if project.paused_at is None:
+        return []
+    return [Text(f"Paused: no more runs start until: task-manager project resume {project.name}", style="yellow")]
 
 
 def _project_view(project: Project, phases: list[str]) -> RenderableType:

@@ -23,7 +23,7 @@ _CONNECT_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class LiveOutput:
-    """Something that a step of a run wrote, or that it began or ended.
+    """Something that a step of a run wrote, or that it began or ended, or was answered from the engine's cache.
 
     Attributes:
         stream: `stdout` or `stderr`.
@@ -31,6 +31,7 @@ class LiveOutput:
         begins: Whether the step starts anew: what it wrote before was an earlier attempt's.
         ended: Whether its command is over.
         exit_code: How it ended, where that is known.
+        cached: Whether the engine had the step's result already; none where this tells nothing about it.
     """
 
     step_id: str
@@ -39,6 +40,7 @@ class LiveOutput:
     begins: bool = False
     ended: bool = False
     exit_code: int | None = None
+    cached: bool | None = None
 
 
 class LiveOutputSource(Protocol):
@@ -52,6 +54,10 @@ class LiveOutputSource(Protocol):
     @property
     def uses_labels(self) -> bool:
         """Whether containers are known by `RUN_LABEL` and `STEP_LABEL`; where they are not, labels might only hurt."""
+
+    @property
+    def tells_cached(self) -> bool:
+        """Whether it tells of each step whether the engine had its result already."""
 
     def telling(self, owner: str, step_id: str) -> AbstractContextManager[None]:
         """Say that what is run by the calls of the block is a step's.
@@ -79,6 +85,7 @@ class EventStream:
     """
 
     uses_labels = True
+    tells_cached = True
 
     def __init__(self, port: int, token: str) -> None:
         self._url = f"http://127.0.0.1:{port}/events"
@@ -126,7 +133,9 @@ def _output_of(event: dict[str, Any], owner: str, steps: dict[str, str]) -> Live
     """What an event says about an owner's steps; those that were started are remembered in `steps`."""
     if event["event"] == "started" and event["labels"].get(RUN_LABEL) == owner:
         steps[event["step"]] = event["labels"].get(STEP_LABEL, "")
-        return LiveOutput(steps[event["step"]], begins=True)
+        return LiveOutput(steps[event["step"]], begins=True, cached=False)
+    if event["event"] == "cached" and event["labels"].get(RUN_LABEL) == owner:
+        return LiveOutput(event["labels"].get(STEP_LABEL, ""), cached=True)
     step = steps.get(event.get("step", ""))
     if step is None:
         return None

@@ -43,6 +43,7 @@ class OtlpReceiver:
     """
 
     uses_labels = False
+    tells_cached = False
 
     def __init__(self) -> None:
         self._path = f"/{secrets.token_urlsafe(32)}/v1/logs"

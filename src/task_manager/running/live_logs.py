@@ -1,15 +1,19 @@
-"""Steps' logs while they run, where the engine tells what steps write."""
+"""Steps' logs while they run, and whether they ran at all, where the engine tells it."""
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from task_manager.communication.live_output import LiveOutput, LiveOutputSource
 from task_manager.logs import STREAMS, LogFile, Scrubber, read_log
 from task_manager.structured_log import get_logger
 
 log = get_logger(__name__)
+
+_TOLD_SECONDS: Final = 1.0  # The engine tells before it answers; only reading may lag behind.
 
 
 class LiveLogs:
@@ -27,6 +31,9 @@ class LiveLogs:
         self._scrubber = scrubber
         self._files: dict[tuple[str, str], LogFile] = {}
         self._finished: set[str] = set()
+        self._cached: dict[str, bool] = {}
+        self._told = asyncio.Event()
+        self._tells = False
         self._task: asyncio.Task[None] | None = None
 
     def finish(self, step_id: str) -> None:
@@ -38,9 +45,19 @@ class LiveLogs:
         stdout, stderr = (read_log(self._folder / step_id, name) for name in STREAMS.values())
         return stdout, stderr
 
+    async def cached(self, step_id: str) -> bool | None:
+        """Whether the engine had the result of a step that is over; none where it does not tell."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_TOLD_SECONDS if self._tells else 0):
+                while step_id not in self._cached:
+                    self._told.clear()
+                    await self._told.wait()
+        return self._cached.get(step_id)
+
     async def follow(self, source: LiveOutputSource | None, run_id: str) -> None:
         """Write what comes from a session from now on, instead of from the one before; nothing where none is given."""
         await self.close()
+        self._tells = source is not None and source.tells_cached
         if source is not None:
             connected = asyncio.Event()
             self._task = asyncio.create_task(self._follow(source, run_id, connected), name=f"live logs of {run_id}")
@@ -55,13 +72,20 @@ class LiveLogs:
 
     async def _follow(self, source: LiveOutputSource, run_id: str, connected: asyncio.Event) -> None:
         async for output in source.output(run_id, connected):
-            if output.ended or output.step_id in self._finished:
+            self._note(output)
+            if output.ended or output.cached or output.step_id in self._finished:
                 continue
             try:
                 self._write(output)
             except OSError as error:
                 log.warning("live_log_failed", run_id=run_id, step_id=output.step_id, error=str(error))
                 return
+
+    def _note(self, output: LiveOutput) -> None:
+        if output.cached is not None:
+            # One that ran before its engine died did not come from an earlier run, whatever the next engine says.
+            self._cached[output.step_id] = output.cached and self._cached.get(output.step_id, True)
+            self._told.set()
 
     def _write(self, output: LiveOutput) -> None:
         # In the event loop, so that nothing is written after the step was finished.

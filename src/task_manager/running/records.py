@@ -55,6 +55,7 @@ class StepOutcome:
         reason: Why it did not succeed; none when it did.
         stdout: The whole standard output, cut at the limit.
         stderr: The whole standard error, cut at the limit.
+        cached: Whether the engine had its result already; none when it does not tell.
     """
 
     step: Step
@@ -69,6 +70,7 @@ class StepOutcome:
     outputs: tuple[ExportedOutput, ...] = ()
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    cached: bool | None = None
 
 
 class RunObserver(Protocol):
