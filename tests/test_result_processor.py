@@ -124,7 +124,9 @@ def test_every_result_tells_of_its_run_steps_and_artifacts(tmp_path: Path) -> No
     )
     (artifact,) = result.artifacts
     assert (artifact.name, artifact.path, artifact.size) == ("work/out0", "pytest-output.txt", 10)
-    assert metrics(result) == {"artifacts": 1, "artifacts.size": 10}
+    assert metrics(result) == {}
+    assert result.artifacts_bytes == 10
+    assert result.inputs_digest.startswith("sha256:")
     assert (result.problems, result.diagnosis) == ((), None)
 
 

@@ -35,6 +35,7 @@ Foreign errors are translated into this tree once, at the border where they appe
     ├── StepError                       a step's own end
     │   ├── StepFailed                  its command ended with a code other than 0
     │   └── StepTimedOut                it ran longer than its limit
+    ├── TransformationFailed            a result that cannot be brought into a form
     └── OutputInvalid                   a step's output that is missing or not what its type asks for
 """
 
@@ -277,6 +278,12 @@ class StepTimedOut(StepError):
     """A step ran longer than its limit and was stopped."""
 
     code = "step_timed_out"
+
+
+class TransformationFailed(TaskManagerError):
+    """A result cannot be brought into a form."""
+
+    code = "transformation_failed"
 
 
 class OutputInvalid(TaskManagerError):

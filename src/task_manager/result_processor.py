@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +22,7 @@ from task_manager.results.parts import Metric
 from task_manager.results.reading import Reports, read_reports, read_value
 from task_manager.results.schemas import (
     ArtifactSummary,
+    LogSummary,
     Problem,
     StepSummary,
     WorkflowResult,
@@ -73,10 +76,14 @@ class ResultProcessor:
                 "status": run.status,
                 **_times(run, now),
                 "engine": run.engine,
+                "template": _template(workflow),
+                "inputs_digest": inputs_digest(run, workflow),
                 "warnings": run.warnings,
                 "steps": tuple(map(_step_summary, steps)),
-                "metrics": _metrics(reports, artifacts),
+                "metrics": _metrics(reports),
                 "artifacts": tuple(map(_artifact_summary, artifacts)),
+                "artifacts_bytes": sum(artifact.size for artifact in artifacts),
+                "logs": tuple(LogSummary(step=step.step_id, path=step.log) for step in steps if step.log),
                 "headline": headline(result_type, run, reports, diagnosis, steps),
                 "data": reports.data,
                 "texts": reports.texts,
@@ -85,6 +92,22 @@ class ResultProcessor:
                 **_special(result_type, reports),
             }
         )
+
+
+def inputs_digest(run: WorkflowRun, workflow: Workflow) -> str:
+    """`sha256:…` over what a run was given: its sources as they were, the pipeline or function, and the parameters."""
+    given = {
+        "snapshot": run.snapshot,
+        "pipeline": workflow.pipeline.model_dump(mode="json") if workflow.pipeline else None,
+        "function": workflow.function,
+        "parameters": workflow.parameters,
+    }
+    text = json.dumps(given, sort_keys=True, separators=(",", ":"))
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _template(workflow: Workflow) -> str | None:
+    return f"{workflow.template_id}@{workflow.template_version}" if workflow.template_id else None
 
 
 def _times(run: WorkflowRun, now: datetime) -> dict[str, Any]:
@@ -123,8 +146,8 @@ def _problem(error: OutputInvalid) -> Problem:
     return Problem(**facts, message=error.message)
 
 
-def _metrics(reports: Reports, artifacts: Sequence[Artifact]) -> tuple[Metric, ...]:
-    """What reports measured, and how much was left behind; each name once, the first one counting."""
+def _metrics(reports: Reports) -> tuple[Metric, ...]:
+    """What reports measured; each name once, the first one counting."""
     found = [
         *(metric for report in reports.measurements for metric in report.metrics),
         *(metric for curves in reports.curves for metric in curves.metrics),
@@ -133,8 +156,6 @@ def _metrics(reports: Reports, artifacts: Sequence[Artifact]) -> tuple[Metric, .
         *(metric for table in reports.tables for metric in table.metrics),
         *(metric for package in reports.packages for metric in package.metrics),
         *(metric for data in reports.data.values() for metric in _numbers(data)),
-        Metric(name="artifacts", value=len(artifacts)),
-        Metric(name="artifacts.size", value=sum(artifact.size for artifact in artifacts), unit="bytes"),
     ]
     unique: dict[str, Metric] = {}
     for metric in found:

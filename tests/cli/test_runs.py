@@ -104,6 +104,8 @@ def test_what_a_run_left_is_shown_and_fetched(cli: Cli, add: AddTask, tmp_path: 
     kinds = [event["kind"] for event in cli("run", "events", run_id, "--json").data["items"]]
     assert {"run_status", "step_status"} <= set(kinds)
     assert "work/count" in cli("artifact", "list", run_id).stdout
+    assert cli("artifact", "verify").stdout.startswith("Checked 1 artifact.")
+    assert "Would remove 0 artifacts of 0 runs" in cli("artifact", "prune", "--dry-run").stdout
     assert Path(cli("artifact", "open-path", run_id, "count").stdout.strip()).read_text() == "7\n"
     cli("artifact", "get", run_id, "work/count", "--to", tmp_path / "here.txt")
     assert (tmp_path / "here.txt").read_text() == "7\n"
@@ -111,6 +113,28 @@ def test_what_a_run_left_is_shown_and_fetched(cli: Cli, add: AddTask, tmp_path: 
     assert "There is no artifact 'cont'" in cli("artifact", "get", run_id, "cont", code=2).stderr
     assert cli("run", "watch", run_id).code == 0
     assert "already over: succeeded" in cli("run", "cancel", run_id).stdout
+
+
+def test_results_are_brought_into_other_forms_listed_and_compared(cli: Cli, add: AddTask, tmp_path: Path) -> None:
+    add("Count", "date +%s%N > count.txt", outputs=[{"name": "count", "path": "count.txt"}])
+    first = cli("task", "run", "Count", "--json").data["run"]["id"]
+    second = cli("task", "run", "Count", "--skip-cache", "--json").data["run"]["id"]
+    assert cli("result", "show", "Count", "--as", "markdown").stdout.startswith("## ")
+    cli("result", "show", "Count", "--as", "markdown", "--as", "json", "--output", tmp_path)
+    assert json.loads((tmp_path / "result.json").read_text())["run_id"] == second
+    refused = cli("result", "show", "Count", "--as", "junit", "--as", "json", "-o", tmp_path, code=1)
+    assert "has no tests" in refused.stderr
+    assert "no form of results 'jsn'" in cli("result", "show", "Count", "--as", "jsn", code=2).stderr
+    assert "--output PATH" in cli("result", "show", "Count", "--as", "json", "--as", "markdown", code=2).stderr
+    items = cli("result", "list", "--type", "containerized_workflow", "--task", "Count", "--json").data["items"]
+    assert [one["run_id"] for one in items] == [second, first]
+    assert cli("result", "list", "--metric", "nothing>1", "--json").data["items"] == []
+    assert "no condition" in cli("result", "list", "--metric", ">", code=2).stderr
+    changed = cli("result", "compare", first, second, "--json").data
+    assert [one["name"] for one in changed["artifacts"]] == ["work/count"]
+    assert "work/count" in cli("result", "compare", first, second).stdout
+    assert "are the same" in cli("result", "compare", first, first).stdout
+    assert cli("schema", "result", "build").data["properties"]["type"]["const"] == "build"
 
 
 def test_a_failing_command_is_shown_with_step_code_and_reason(cli: Cli, add: AddTask) -> None:

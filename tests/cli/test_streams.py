@@ -19,6 +19,7 @@ from task_manager.cli.app import app, run
 from task_manager.cli.exit_codes import ExitCode, of_error, of_run
 from task_manager.errors import EngineUnavailable, InvalidPipeline, RegistryUnreachable, StepFailed, StoreFull
 from task_manager.models import Priority, WorkflowType
+from task_manager.pipeline import ResultType
 from task_manager.workflow_status import TaskStatus, WorkflowStatus
 from tests.cli.conftest import Cli
 
@@ -219,6 +220,7 @@ def test_the_choices_are_those_of_the_records() -> None:
     assert get_args(choices.TaskStatusName) == tuple(TaskStatus)
     assert get_args(choices.RunStatusName) == tuple(WorkflowStatus)
     assert get_args(choices.WorkflowTypeName) == tuple(WorkflowType)
+    assert get_args(choices.ResultTypeName) == tuple(ResultType)
 
 
 def test_exit_codes_follow_the_errors_and_the_runs() -> None:

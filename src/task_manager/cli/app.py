@@ -24,6 +24,7 @@ from task_manager.cli.project import add_project_commands
 from task_manager.cli.queue import add_queue_commands
 from task_manager.cli.result import add_result_commands
 from task_manager.cli.run import add_run_commands
+from task_manager.cli.schema import add_schema_commands
 from task_manager.cli.server import add_server_command
 from task_manager.cli.session import Session
 from task_manager.cli.task import add_task_commands
@@ -56,6 +57,7 @@ for add_commands in (
     add_result_commands,
     add_artifact_commands,
     add_cache_commands,
+    add_schema_commands,
     add_engine_commands,
     add_container_commands,
     add_mcp_commands,

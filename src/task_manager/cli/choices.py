@@ -26,4 +26,13 @@ RunStatusName = Literal[
     "lost",
 ]
 BreakageName = Literal["tests", "lint", "data", "build"]
+ResultTypeName = Literal[
+    "containerized_workflow",
+    "dagger_pipeline",
+    "test_report",
+    "lint_report",
+    "ml_training",
+    "data_processing",
+    "build",
+]
 WorkflowTypeName = Literal["containerized_workflow", "dagger_pipeline"]

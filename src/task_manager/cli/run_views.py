@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 _WIDE = 110
 _SHOWN_DIGITS = 12
 _FETCH = "Fetch an artifact: task-manager artifact get TASK STEP/OUTPUT"
-_TOLD_ELSEWHERE = "artifacts"
 
 
 def run_data(state: RunState, title: str) -> dict[str, Any]:
@@ -133,8 +132,7 @@ def steps_table(steps: Sequence[StepRecord]) -> RenderableType | None:
 
 def metrics_table(result: Mapping[str, Any] | None) -> RenderableType | None:
     """A result's measured numbers; None when it has none."""
-    every = result.get("metrics") if result else None
-    metrics = [one for one in every or () if not one["name"].startswith(_TOLD_ELSEWHERE)]
+    metrics = result.get("metrics") if result else None
     if not metrics:
         return None
     rows = [(one["name"], _metric(one["value"]), one.get("unit") or "") for one in metrics]

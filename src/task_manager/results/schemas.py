@@ -60,6 +60,17 @@ class ArtifactSummary(Part):
     media_type: str
 
 
+class LogSummary(Part):
+    """Where a step's log is.
+
+    Attributes:
+        path: The folder of `stdout.log` and `stderr.log`, relative to the data folder.
+    """
+
+    step: str
+    path: str
+
+
 class Problem(Part):
     """A report that is missing, or not what its format asks for.
 
@@ -83,8 +94,12 @@ class WorkflowResultBase(Part):
         schema_version: Of this form; readers refuse versions that they do not know.
         seconds: From the run's start to its end; none when it never started.
         engine: Kind and version of the engine; none when it never started.
+        template: What its workflow was made from, as `ID@VERSION`; none for a definition of its own.
+        inputs_digest: `sha256:…` over sources, pipeline and parameters: equal for equal inputs.
         warnings: What people should know about how it was run.
-        metrics: What the reports measured, and how many artifacts of which size there are.
+        metrics: What the reports measured.
+        artifacts_bytes: The sizes of all artifacts together.
+        logs: Of the steps that ran.
         headline: The result in one line.
         data: Reports of format `json`, by artifact.
         texts: Reports of format `text`, by artifact; the end of each when it is long.
@@ -105,10 +120,14 @@ class WorkflowResultBase(Part):
     finished_at: AwareDatetime | None = None
     seconds: float | None = None
     engine: str | None = None
+    template: str | None = None
+    inputs_digest: str = ""
     warnings: tuple[str, ...] = ()
     steps: tuple[StepSummary, ...] = ()
     metrics: tuple[Metric, ...] = ()
     artifacts: tuple[ArtifactSummary, ...] = ()
+    artifacts_bytes: int = Field(0, ge=0)
+    logs: tuple[LogSummary, ...] = ()
     headline: str = ""
     data: dict[str, JsonValue] = Field(default_factory=dict)
     texts: dict[str, str] = Field(default_factory=dict)
@@ -196,6 +215,28 @@ WorkflowResult = (
 
 
 _RESULT: TypeAdapter[WorkflowResult] = TypeAdapter(Annotated[WorkflowResult, Field(discriminator="type")])
+
+
+RESULT_MODELS: Mapping[ResultType, type[WorkflowResultBase]] = {
+    ResultType.CONTAINERIZED_WORKFLOW: ContainerizedWorkflowResult,
+    ResultType.DAGGER_PIPELINE: DaggerPipelineResult,
+    ResultType.TEST_REPORT: TestReportResult,
+    ResultType.LINT_REPORT: LintReportResult,
+    ResultType.ML_TRAINING: MlTrainingResult,
+    ResultType.DATA_PROCESSING: DataProcessingResult,
+    ResultType.BUILD: BuildResult,
+}
+"""The model of each type."""
+
+
+def result_schema(result_type: ResultType) -> dict[str, JsonValue]:
+    """The JSON Schema (2020-12) of stored results of a type."""
+    schema = RESULT_MODELS[result_type].model_json_schema(mode="serialization")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:task-manager:result:{result_type.value}:{SCHEMA_VERSION}",
+        **schema,
+    }
 
 
 def make_result(fields: Mapping[str, object]) -> WorkflowResult:
