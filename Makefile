@@ -11,6 +11,8 @@ help:
 	@echo "make chaos   kill engine and workers at random moments, 100 times (ROUNDS=20 SEED=1 chooses)"
 	@echo "make check   ruff, mypy, import-linter, documentation"
 	@echo "make bench   measure, and print each figure beside its goal (BENCH_ARGS=\"--quick\" is faster)"
+	@echo "make fuzz    try the REST API with thousands of invented requests"
+	@echo "make openapi write the REST API's document to docs/reference/openapi.json"
 	@echo "make lock    resolve the dependencies of pyproject.toml anew"
 	@echo "make clean   remove the virtual environment and caches"
 
@@ -66,6 +68,15 @@ chaos: packages
 	CHAOS_ROUNDS=$(ROUNDS) CHAOS_SEED=$(SEED) $(BIN)/pytest tests/embedded_engine/test_chaos.py $(PYTEST_ARGS)
 	RUN_CHAOS_ROUNDS=$(ROUNDS) RUN_CHAOS_RUNS=50 RUN_CHAOS_SHARED_RUNS=200 CHAOS_SEED=$(SEED) $(BIN)/pytest --numprocesses 0 \
 	  tests/orchestration/test_workers.py -k "whatever_is_killed or two_workers" $(PYTEST_ARGS)
+
+.PHONY: fuzz
+CASES ?= 2000
+fuzz: $(VENV)/.dev
+	API_CASES=$(CASES) $(BIN)/pytest --numprocesses 0 --timeout 3600 tests/rest_api/test_invented_requests.py $(PYTEST_ARGS)
+
+.PHONY: openapi
+openapi: $(VENV)/.dev
+	$(BIN)/python -m tests.rest_api.publish_document
 
 .PHONY: packages
 packages: $(VENV)/.dev

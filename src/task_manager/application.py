@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from task_manager.artifacts import ArtifactStore
     from task_manager.cache_queries import CacheQueries
     from task_manager.dagger_integration import TaskWorkflowIntegration
+    from task_manager.event_broadcast import EventBroadcast
     from task_manager.run_inbox import RunInbox
     from task_manager.run_logs import RunLogs
     from task_manager.run_queries import RunQueries
@@ -139,6 +140,15 @@ class Application:
         queries = CacheQueries(self.store, self.settings, communication, self.templates)
         self._stack.push_async_callback(queries.close)
         return queries
+
+    @cached_property
+    def broadcast(self) -> EventBroadcast:
+        """The event log, for all who listen in this process."""
+        from task_manager.event_broadcast import EventBroadcast
+
+        broadcast = EventBroadcast(self.store)
+        self._stack.push_async_callback(broadcast.close)
+        return broadcast
 
     @cached_property
     def templates(self) -> WorkflowTemplateRegistry:

@@ -16,18 +16,19 @@ from pydantic import JsonValue
 from task_manager import graph
 from task_manager.artifacts import ArtifactStore, open_artifacts
 from task_manager.caching.compiled import PipelineCache
-from task_manager.communication import ContainerRecord, ContainerSpec, DaggerCommunicationManager, run_containers
+from task_manager.communication import DaggerCommunicationManager
 from task_manager.config import Settings, load_settings
+from task_manager.container_control import ContainerControl
 from task_manager.errors import DependenciesNotMet, DependencyCycle, InvalidInput
 from task_manager.execution import Execution, ExecutionByWorker, ExecutionHere
 from task_manager.models import Artifact, StepRecord, Task, Workflow, WorkflowRun, WorkflowType, utc_now
 from task_manager.pipeline_converter import PipelineConverter
 from task_manager.repeated_calls import find, find_all
 from task_manager.results.diagnosis import Diagnosis
-from task_manager.run_control import Opened, RunControl
+from task_manager.run_control import Opened
 from task_manager.run_diagnosis import diagnose_run
 from task_manager.run_starting import RunStarter, Start
-from task_manager.store import Store, phases, projects, results, runs, steps, tasks, workflows
+from task_manager.store import Store, idempotency, phases, projects, results, runs, steps, tasks, workflows
 from task_manager.store import artifacts as artifact_records
 from task_manager.store.idempotency import Call
 from task_manager.workflow_creation import WorkflowMaker, WorkflowPreview, chosen
@@ -61,7 +62,7 @@ class WorkflowState:
     latest: RunState | None
 
 
-class TaskWorkflowIntegration(RunControl):
+class TaskWorkflowIntegration(ContainerControl):
     """Makes workflows from tasks and has them executed.
 
     An async context manager. Runs outlive it: a worker process executes them, started when there is none. With a
@@ -286,8 +287,8 @@ class TaskWorkflowIntegration(RunControl):
         known = await find(self._open.store, call, runs.get)
         if known is not None:
             return known
-        workflow = await self._open.maker.ready(task, workflow_type, workflow_params)
-        start = Start(task, workflow, await self._upstream(task, together=()))
+        after = await self._upstream(task, together=())
+        start = Start(task, await self._open.maker.ready(task, workflow_type, workflow_params), after)
         return (await self._start([start], call, skip_cache=skip_cache, actor=actor))[0]
 
     async def get_workflow_status(self, task_id: str) -> WorkflowState:
@@ -318,22 +319,37 @@ class TaskWorkflowIntegration(RunControl):
         )
 
     async def create_workflows_for_project(
-        self, project_id: str, phase_id: str | None = None, status: TaskStatus | str | None = None
+        self,
+        project_id: str,
+        phase_id: str | None = None,
+        status: TaskStatus | str | None = None,
+        *,
+        idempotency_key: str | None = None,
     ) -> tuple[Workflow, ...]:
-        """Make a workflow for each task of a project, all or none.
+        """Make a workflow for each task of a project, or for none where one cannot be converted.
 
         Args:
             project_id: The project.
             phase_id: Only the tasks of this phase.
             status: Only the tasks in this status.
+            idempotency_key: Names this call: made again with the same key, it returns the same workflows.
 
         Raises:
             NotFound: There is no such project or phase.
             InvalidInput: A task cannot be converted; the error names it.
+            Conflict: The key was used with other arguments.
         """
-        selected = await self._select(project_id, phase_id, status)
+        project = await self._open.store.run(projects.find, project_id)
+        given = {"project": project.id, "phase": phase_id, "status": str(status) if status else None}
+        call = Call("create_workflows_for_project", idempotency_key, given)
+        known = await find_all(self._open.store, call, workflows.get)
+        if known is not None:
+            return known
+        selected = await self._select(project.id, phase_id, status)
         conversions = [(task, await self._open.maker.convert(task)) for task in selected]
-        return tuple([await self._open.maker.keep(task, conversion) for task, conversion in conversions])
+        made = tuple([await self._open.maker.keep(task, conversion) for task, conversion in conversions])
+        await self._open.store.run(idempotency.remember, call, [one.id for one in made], now=self._clock())
+        return made
 
     async def execute_workflows_for_project(
         self,
@@ -398,49 +414,6 @@ class TaskWorkflowIntegration(RunControl):
         started = await self._open.starter.start(starts, skip_cache=skip_cache, actor=actor, call=call, warning=warning)
         await self._have_executed()
         return started
-
-    async def create_container(self, spec: ContainerSpec) -> ContainerRecord:
-        """Write down a container to hold; see `DaggerCommunicationManager.create_container`."""
-        return await self.communication.create_container(spec)
-
-    async def start_container(self, container_id: str) -> ContainerRecord:
-        """Start a held container in this process; see `DaggerCommunicationManager.start_container`."""
-        return await self.communication.start_container(container_id)
-
-    async def stop_container(self, container_id: str) -> ContainerRecord:
-        """Stop a held container of any process; see `DaggerCommunicationManager.stop_container`."""
-        return await self.communication.stop_container(container_id)
-
-    async def delete_container(self, container_id: str) -> None:
-        """Forget a held container that does not run; see `DaggerCommunicationManager.delete_container`."""
-        await self.communication.delete_container(container_id)
-
-    async def get_container_status(self, container_id: str) -> ContainerRecord:
-        """How a container of any process is; see `list_containers`.
-
-        Raises:
-            NotFound: There is no such container.
-        """
-        known = {record.id: record for record in await self.list_containers()}
-        return known.get(container_id) or await self.communication.get_container_status(container_id)
-
-    async def list_containers(
-        self, *, run_id: str | None = None, capability: str | None = None
-    ) -> tuple[ContainerRecord, ...]:
-        """The containers of all runs that are not over and those that somebody holds, whichever process has them.
-
-        Args:
-            run_id: Of this run alone.
-            capability: Those alone that have it, such as `service:NAME` or `port:NUMBER`.
-        """
-        stored = await self._open.store.run(run_containers.of_active_runs, run_id=run_id)
-        everywhere = [*stored, *self.communication.held_containers(), *self.communication.containers.list()]
-        found = {record.id: record for record in everywhere}
-        return tuple(
-            record
-            for record in found.values()
-            if run_id in (None, record.run_id) and (capability is None or capability in record.capabilities)
-        )
 
     async def _task(self, task_id: str) -> Task:
         return await self._open.store.run(tasks.find, task_id)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
+from typing import Final
 
-from task_manager.admission import DEAD_AFTER_SECONDS, decide, run_limits
+from task_manager.admission import DEAD_AFTER_SECONDS, RunLimits, decide, rank, run_limits
 from task_manager.config import Settings
 from task_manager.models import WorkflowRun
 from task_manager.store import Connection, Store, queue, read_only, runs, tasks, workers
 from task_manager.workflow_status import Reason, WorkflowStatus
+
+_FOR_A_PLACE: Final = ("waiting_for_place", "no_worker")
 
 
 @dataclass(frozen=True)
@@ -45,32 +49,78 @@ async def explain_wait(store: Store, settings: Settings, run_id: str, *, now: da
     Raises:
         NotFound: There is no such run.
     """
-    return await store.run(_explain, settings, run_id, now)
+    return await store.run(_explain_one, settings, run_id, now)
+
+
+async def explain_queue(
+    store: Store, settings: Settings, *, project_id: str | None, limit: int | None, now: datetime
+) -> tuple[Wait, ...]:
+    """Say what the runs wait for that are not over, in the order in which they start.
+
+    Args:
+        store: Where they are.
+        settings: The limits.
+        project_id: Of this project alone.
+        limit: How many at most; none: all.
+        now: The time.
+    """
+    return await store.run(_explain_all, settings, project_id, limit, now)
+
+
+class _Places:
+    """Which runs the limits let start, found out when it is asked for."""
+
+    def __init__(self, c: Connection, settings: Settings, now: datetime) -> None:
+        self._c = c
+        self._settings = settings
+        self._now = now
+
+    @cached_property
+    def held(self) -> dict[str, Reason]:
+        """Why runs do not start, by their ids."""
+        return dict(decide(queue.load(self._c), self._limits, self._now).held)
+
+    @cached_property
+    def ahead(self) -> list[str]:
+        """The runs that only wait for a place, in their order."""
+        return [held for held, why in self.held.items() if why.code in _FOR_A_PLACE]
+
+    def seconds(self, position: int) -> float | None:
+        """An estimate until the run at this position starts."""
+        usual, places = runs.usual_seconds(self._c), self._limits.places
+        return position * usual / places if usual is not None and places else None
+
+    @cached_property
+    def _limits(self) -> RunLimits:
+        return run_limits(self._settings, workers.all_(self._c), self._now, DEAD_AFTER_SECONDS)
 
 
 @read_only
-def _explain(c: Connection, settings: Settings, run_id: str, now: datetime) -> Wait:
-    run = runs.get(c, run_id)
+def _explain_one(c: Connection, settings: Settings, run_id: str, now: datetime) -> Wait:
+    return _explain(c, runs.get(c, run_id), _Places(c, settings, now))
+
+
+@read_only
+def _explain_all(
+    c: Connection, settings: Settings, project_id: str | None, limit: int | None, now: datetime
+) -> tuple[Wait, ...]:
+    active = runs.active(c, project_id=project_id)
+    ordered = sorted(active, key=lambda run: (run.started_at is None, rank(run.priority), run.id))
+    places = _Places(c, settings, now)
+    return tuple(_explain(c, run, places) for run in ordered[:limit])
+
+
+def _explain(c: Connection, run: WorkflowRun, places: _Places) -> Wait:
     if run.status is WorkflowStatus.WAITING:
         return _waiting(c, run)
     if run.status not in (WorkflowStatus.QUEUED, WorkflowStatus.RETRYING):
         return Wait(run, None)
-    if run.dispatched >= run.attempt:
-        return Wait(run, Reason(code="starting", text="A worker is about to take it."))
-    limits = run_limits(settings, workers.all_(c), now, DEAD_AFTER_SECONDS)
-    waiting = queue.load(c)
-    decision = decide(waiting, limits, now)
-    reason = decision.held.get(run.id) or Reason(code="starting", text="A worker is about to take it.")
-    if reason.code not in ("waiting_for_place", "no_worker"):
+    starting = Reason(code="starting", text="A worker is about to take it.")
+    reason = starting if run.dispatched >= run.attempt else places.held.get(run.id) or starting
+    if reason.code not in _FOR_A_PLACE:
         return Wait(run, reason)
-    ahead = [held for held, why in decision.held.items() if why.code in ("waiting_for_place", "no_worker")]
-    position = ahead.index(run.id) + 1
-    return Wait(run, reason, position=position, seconds=_estimate(c, position, limits.places))
-
-
-def _estimate(c: Connection, position: int, places: int) -> float | None:
-    usual = runs.usual_seconds(c)
-    return position * usual / places if usual is not None and places else None
+    position = places.ahead.index(run.id) + 1
+    return Wait(run, reason, position=position, seconds=places.seconds(position))
 
 
 def _waiting(c: Connection, run: WorkflowRun) -> Wait:

@@ -13,11 +13,12 @@ from task_manager.config import Settings
 from task_manager.errors import InvalidInput, NotFound, WorkerError
 from task_manager.execution import Execution
 from task_manager.models import Project, WorkflowRun
-from task_manager.queue_explanation import Wait, explain_wait
+from task_manager.queue_explanation import Wait, explain_queue, explain_wait
 from task_manager.results.diagnosis import Diagnosis
 from task_manager.run_diagnosis import diagnose_run
 from task_manager.run_starting import RunStarter
 from task_manager.store import Store, projects, queue, runs, tasks, workflows
+from task_manager.store.idempotency import Call
 from task_manager.structured_log import get_logger
 from task_manager.workflow_creation import WorkflowMaker
 from task_manager.workflow_status import Reason
@@ -133,7 +134,9 @@ class RunControl:
         await self._have_executed()
         return project
 
-    async def rerun(self, run_id: str, *, from_step: str | None = None, actor: str = "local") -> WorkflowRun:
+    async def rerun(
+        self, run_id: str, *, from_step: str | None = None, actor: str = "local", idempotency_key: str | None = None
+    ) -> WorkflowRun:
         """Start a run again with the same workflow, inputs and sources.
 
         Args:
@@ -141,6 +144,7 @@ class RunControl:
             from_step: The step from which on everything is run again; those before it are answered from the engine's
                 layers. None: what the engine has is used throughout, except for steps that failed.
             actor: Who asks, for the event log.
+            idempotency_key: Names this call: made again with the same key, it returns the same run.
 
         Returns:
             The new run.
@@ -148,6 +152,7 @@ class RunControl:
         Raises:
             NotFound: There is no such run, or its workflow has no such step.
             InvalidInput: The run is not over.
+            Conflict: The key was used with other arguments.
         """
         run = await self._open.store.run(runs.get, run_id)
         if not run.status.is_terminal:
@@ -162,8 +167,9 @@ class RunControl:
                 raise NotFound("step", from_step, known=names)
         task = await self._open.store.run(tasks.get, run.task_id)
         warning = await self._open.execution.prepare()
+        call = Call("rerun", idempotency_key, {"run": run.id, "from_step": from_step})
         again = await self._open.starter.start_again(
-            run, task, workflow, from_step=from_step, actor=actor, warning=warning
+            run, task, workflow, from_step=from_step, actor=actor, call=call, warning=warning
         )
         await self._have_executed()
         return again
@@ -175,6 +181,20 @@ class RunControl:
             NotFound: There is no such run.
         """
         return await explain_wait(self._open.store, self.settings, run_id, now=self._clock())
+
+    async def list_queue(self, project_id: str | None = None, *, limit: int | None = None) -> tuple[Wait, ...]:
+        """The runs that are not over, in the order in which they start, each with what it waits for.
+
+        Args:
+            project_id: Of this project alone, by id or name.
+            limit: How many at most; none: all.
+
+        Raises:
+            NotFound: There is no such project.
+        """
+        store = self._open.store
+        project = None if project_id is None else (await store.run(projects.find, project_id)).id
+        return await explain_queue(store, self.settings, project_id=project, limit=limit, now=self._clock())
 
     async def get_diagnosis(self, run_id: str) -> Diagnosis | None:
         """Why a run failed: its class, the lines that tell, what changed since the last success, what to do next.

@@ -94,6 +94,7 @@ class RunStarter:
         *,
         from_step: str | None,
         actor: str,
+        call: Call,
         warning: Reason | None = None,
     ) -> WorkflowRun:
         """Write a run that repeats another one, with the sources of that one as far as they are still there."""
@@ -109,7 +110,8 @@ class RunStarter:
             rerun_of=run.id,
             from_step=from_step,
         )
-        return await self._store.run(queue.start, again, now=again.created_at)
+        runs_after = ((again, ()),)
+        return (await once_all(self._store, call, runs.get, partial(_start, runs_after), now=again.created_at))[0]
 
     def _new(self, task: Task, workflow: Workflow, **fields: Any) -> WorkflowRun:
         now = self._clock()

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import ipaddress
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol
 
 from starlette.applications import Starlette
@@ -155,12 +156,14 @@ async def serve(
         StoreError: The store cannot be opened.
     """
     from task_manager.mcp_server.http import McpFace
+    from task_manager.rest_api.face import RestFace
 
     with _listening(host, port) as listener:
         async with Application(settings) as application:
             names = hosts | {host.lower()}
-            app = create_app(application, (McpFace,), hosts=names, require_token=require_token)
-            await _serve_until_cancelled(_http_server(app, lambda: ready(_address_of(listener))), listener)
+            app = create_app(application, (McpFace, RestFace), hosts=names, require_token=require_token)
+            http = _http_server(app, lambda: ready(_address_of(listener)), application.broadcast.close)
+            await _serve_until_cancelled(http, listener)
 
 
 async def _serve_until_cancelled(http: uvicorn.Server, listener: socket.socket) -> None:
@@ -172,7 +175,7 @@ async def _serve_until_cancelled(http: uvicorn.Server, listener: socket.socket) 
         await asyncio.wait([serving])
 
 
-def _http_server(app: ASGIApp, ready: Callable[[], None]) -> uvicorn.Server:
+def _http_server(app: ASGIApp, ready: Callable[[], None], end_streams: Callable[[], Awaitable[None]]) -> uvicorn.Server:
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -187,6 +190,11 @@ def _http_server(app: ASGIApp, ready: Callable[[], None]) -> uvicorn.Server:
             """Begin to answer."""
             await super().startup(sockets)
             ready()
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            """End what would never end by itself, and then the rest."""
+            await end_streams()
+            await super().shutdown(sockets)
 
     config = uvicorn.Config(
         app,
@@ -248,8 +256,17 @@ def _enter(scope: Scope, identity: Identity) -> None:
 
 
 def _refused(status: int, code: str, message: str, remedy: str, headers: dict[str, str] | None = None) -> Response:
-    error = {"code": code, "message": message, **({"remedy": remedy} if remedy else {})}
-    return JSONResponse({"error": error}, status, headers)
+    """A problem document (RFC 9457), as the REST API answers."""
+    document = {
+        "type": f"urn:task-manager:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": message,
+        "code": code,
+        "remedy": remedy,
+        "details": {},
+    }
+    return JSONResponse(document, status, headers, "application/problem+json")
 
 
 def _unauthorised(message: str, challenge: str) -> Response:

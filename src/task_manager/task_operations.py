@@ -9,7 +9,15 @@ from typing import Final
 
 from task_manager.models import Phase, Project, Task
 from task_manager.store import Connection, Page, phases, projects, read_only, runs, tasks
-from task_manager.task_rules import changed, checked, refuse_active, refuse_cycle, refuse_dependents, with_references
+from task_manager.task_rules import (
+    changed,
+    checked,
+    refuse_active,
+    refuse_cycle,
+    refuse_dependents,
+    refuse_other_revision,
+    with_references,
+)
 from task_manager.workflow_status import TaskStatus
 
 PROJECT_FIELDS: Final = frozenset({"name", "description", "source_folder", "metadata"})
@@ -28,9 +36,10 @@ def update_project(
     return projects.update(c, changed(project, changes, PROJECT_FIELDS, expected_revision, now))
 
 
-def delete_project(c: Connection, name: str) -> tuple[str, ...]:
+def delete_project(c: Connection, name: str, expected_revision: int | None) -> tuple[str, ...]:
     """Remove a project and all that belongs to it; returns the ids of its runs."""
     project = projects.lock(c, projects.find(c, name).id, removal=True)
+    refuse_other_revision("project", project.revision, expected_revision)
     refuse_active(f"Project {project.name!r}", runs.active(c, project_id=project.id))
     removed = runs.ids(c, project_id=project.id)
     projects.delete(c, project.id)
@@ -66,10 +75,11 @@ def update_phase(
     return phases.update(c, changed(phase, changes, PHASE_FIELDS, expected_revision, now))
 
 
-def delete_phase(c: Connection, name: str, project_id: str | None) -> tuple[str, ...]:
+def delete_phase(c: Connection, name: str, project_id: str | None, expected_revision: int | None) -> tuple[str, ...]:
     """Remove a phase with its tasks; returns the ids of their runs."""
     phase = find_phase(c, name, project_id)
     projects.lock(c, phase.project_id)
+    refuse_other_revision("phase", phases.get(c, phase.id).revision, expected_revision)
     doomed = [tasks.lock(c, task.id, removal=True) for task in tasks.of_project(c, phase.project_id, phase_id=phase.id)]
     removed = _release(c, f"Phase {phase.name!r}", [task.id for task in doomed])
     phases.delete(c, phase.id)
@@ -118,11 +128,12 @@ def update_task(
     return tasks.update(c, task)
 
 
-def delete_task(c: Connection, name: str, project_id: str | None) -> tuple[str, ...]:
+def delete_task(c: Connection, name: str, project_id: str | None, expected_revision: int | None) -> tuple[str, ...]:
     """Remove a task; returns the ids of its runs."""
     task = find_task(c, name, project_id)
     projects.lock(c, task.project_id)
-    tasks.lock(c, task.id, removal=True)
+    locked = tasks.lock(c, task.id, removal=True)
+    refuse_other_revision("task", locked.revision, expected_revision)
     removed = _release(c, f"Task {task.title!r}", [task.id])
     tasks.delete(c, task.id)
     return removed

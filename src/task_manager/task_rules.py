@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
-from task_manager.errors import DependencyCycle, InvalidInput, NotFound, SourceNotFound, near_misses
+from task_manager.errors import Conflict, DependencyCycle, InvalidInput, NotFound, SourceNotFound, near_misses
 from task_manager.graph import find_cycle
 from task_manager.model_findings import model_findings
 from task_manager.models import Record, Task, WorkflowRun
@@ -97,9 +97,10 @@ def absolute_folder(folder: object) -> object:
     if not isinstance(folder, str | Path):
         return folder
     path = Path(os.path.abspath(os.path.expanduser(folder)))  # noqa: PTH100, PTH111 - links stay as they were given
-    if str(folder).strip() and path.is_dir():
+    # Not the methods of `Path`, which raise what a path that no system takes makes them raise.
+    if str(folder).strip() and os.path.isdir(path):  # noqa: PTH112
         return str(path)
-    problem = "is not a folder" if path.exists() else "does not exist"
+    problem = "is not a folder" if os.path.exists(path) else "does not exist"  # noqa: PTH110
     raise SourceNotFound(
         f"The source folder {str(folder)!r} {problem}.",
         remedy="Name an existing folder; relative ones count from the current folder.",
@@ -161,6 +162,20 @@ def refuse_cycle(c: Connection, task: Task) -> None:
         remedy="Remove one of these dependencies.",
         details={"cycle": titles, "ids": cycle},
     )
+
+
+def refuse_other_revision(kind: str, revision: int, expected: int | None) -> None:
+    """Check that what is going to be removed is what its remover has seen; None: whatever is there.
+
+    Raises:
+        Conflict: It has another revision.
+    """
+    if expected not in (None, revision):
+        raise Conflict(
+            f"The {kind} was changed by somebody else: it has revision {revision}, not {expected}.",
+            remedy="Read it again, and repeat.",
+            details={"revision": revision, "expected": expected},
+        )
 
 
 def refuse_active(what: str, active: Sequence[WorkflowRun]) -> None:

@@ -136,17 +136,22 @@ class TaskService:
             task_operations.update_project, project_id, _with_folder(changes), expected_revision, now=self._clock()
         )
 
-    async def delete_project(self, project_id: str) -> tuple[str, ...]:
+    async def delete_project(self, project_id: str, *, expected_revision: int | None = None) -> tuple[str, ...]:
         """Remove a project with its phases, tasks, workflows, runs and results.
+
+        Args:
+            project_id: Its id or name.
+            expected_revision: Refuse when it has another one.
 
         Returns:
             The ids of the removed runs; their files in the data folder are removed, too.
 
         Raises:
+            Conflict: It has another revision.
             InvalidInput: Runs of it are not over.
             NotFound: There is no such project.
         """
-        return await self._remove(task_operations.delete_project, project_id)
+        return await self._remove(task_operations.delete_project, project_id, expected_revision)
 
     async def create_phase(
         self, project_id: str, name: str, order: int | None = None, *, idempotency_key: str | None = None
@@ -209,17 +214,25 @@ class TaskService:
             task_operations.update_phase, phase_id, changes, expected_revision, now=self._clock()
         )
 
-    async def delete_phase(self, phase_id: str, project_id: str | None = None) -> tuple[str, ...]:
+    async def delete_phase(
+        self, phase_id: str, project_id: str | None = None, *, expected_revision: int | None = None
+    ) -> tuple[str, ...]:
         """Remove a phase with its tasks, and their workflows, runs and results.
+
+        Args:
+            phase_id: Its id or name.
+            project_id: The project that it belongs to, by id or name; none: any.
+            expected_revision: Refuse when it has another one.
 
         Returns:
             The ids of the removed runs; their files in the data folder are removed, too.
 
         Raises:
+            Conflict: It has another revision.
             InvalidInput: Runs of its tasks are not over, or tasks outside of it depend on its tasks.
             NotFound: There is no such phase.
         """
-        return await self._remove(task_operations.delete_phase, phase_id, project_id)
+        return await self._remove(task_operations.delete_phase, phase_id, project_id, expected_revision)
 
     async def create_task(
         self, project_id: str, title: str, *, idempotency_key: str | None = None, **fields: Unpack[TaskFields]
@@ -300,17 +313,25 @@ class TaskService:
             task_operations.update_task, task_id, _with_folder(changes), expected_revision, now=self._clock()
         )
 
-    async def delete_task(self, task_id: str, project_id: str | None = None) -> tuple[str, ...]:
+    async def delete_task(
+        self, task_id: str, project_id: str | None = None, *, expected_revision: int | None = None
+    ) -> tuple[str, ...]:
         """Remove a task with its workflows, runs and results.
+
+        Args:
+            task_id: Its id or title.
+            project_id: The project that it belongs to, by id or name; none: any.
+            expected_revision: Refuse when it has another one.
 
         Returns:
             The ids of the removed runs; their files in the data folder are removed, too.
 
         Raises:
+            Conflict: It has another revision.
             InvalidInput: Runs of it are not over, or other tasks depend on it.
             NotFound: There is no such task.
         """
-        return await self._remove(task_operations.delete_task, task_id, project_id)
+        return await self._remove(task_operations.delete_task, task_id, project_id, expected_revision)
 
     async def _remove(
         self,

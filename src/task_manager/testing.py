@@ -200,6 +200,22 @@ class FakeContainer:
         outcome = self.engine.run(call)
         return replace(self, outcome=outcome, files={**self.files, **outcome.files})
 
+    def with_mounted_directory(self, path: str, source: FakeDirectory) -> Self:
+        """With a copy of a directory."""
+        return self.with_directory(path, source)
+
+    def with_mounted_file(self, path: str, source: FakeFile) -> Self:
+        """With a copy of a file."""
+        return self.with_file(path, source)
+
+    def with_exposed_port(self, port: int) -> Self:
+        """Ports are of no account here."""
+        return self
+
+    def as_service(self, **_: object) -> FakeService:
+        """A service that runs until it is stopped."""
+        return FakeService(self)
+
     async def sync(self) -> Self:
         """Evaluate; raises what pulling the image or the command is scripted to raise."""
         error = self.engine.unreachable.get(self.image) or (self.outcome.error if self.outcome else None)
@@ -244,6 +260,26 @@ class FakeContainer:
         prefix = path.rstrip("/") + "/"
         found = {name.removeprefix(prefix): text for name, text in self.files.items() if name.startswith(prefix)}
         return FakeDirectory(found) if found else cast("FakeDirectory", _Missing(path))
+
+
+@dataclass(frozen=True)
+class FakeService:
+    """A container that runs until it is stopped."""
+
+    container: FakeContainer
+
+    async def start(self) -> Self:
+        """It runs; raises what pulling the image is scripted to raise."""
+        await self.container.sync()
+        return self
+
+    async def endpoint(self) -> str:
+        """A made-up address."""
+        return "fake:1"
+
+    async def stop(self, *, kill: bool = False) -> Self:
+        """It has ended."""
+        return self
 
 
 @dataclass(frozen=True)

@@ -26,19 +26,12 @@ def add_queue_commands(app: typer.Typer) -> None:
 
 async def list_(session: Session, project: ProjectOption = None) -> None:
     """List the runs that are not over, in the order in which they start."""
-    from task_manager.admission import rank
     from task_manager.cli.execution import titles_of
-    from task_manager.cli.lookup import find_scope
     from task_manager.models import utc_now
-    from task_manager.store import runs
 
     async with session.application() as application:
-        scope = await find_scope(application.store, project, None)
-        active = await application.store.run(runs.active, project_id=scope.get("project_id"))
-        workflows = await application.workflows()
-        ordered = sorted(active, key=lambda run: (run.started_at is None, rank(run.priority), run.id))
-        waits = [await workflows.why_waiting(run.id) for run in ordered]
-        titles = await titles_of(application, ordered)
+        waits = await (await application.workflows()).list_queue(project)
+        titles = await titles_of(application, [wait.run for wait in waits])
     rows = [
         (
             wait.run.id,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, PlainSerializer
 
 from task_manager.models import Record
 from task_manager.pipeline import Step
@@ -59,7 +60,7 @@ class ContainerRecord(Record):
     name: str = ""
     image: str
     state: ContainerState = ContainerState.CREATED
-    capabilities: frozenset[str] = frozenset()
+    capabilities: Annotated[frozenset[str], PlainSerializer(sorted, return_type=list[str])] = frozenset()
     started_at: AwareDatetime | None = None
     finished_at: AwareDatetime | None = None
     exit_code: int | None = None

@@ -1,0 +1,1 @@
+"""The REST API: projects, tasks, templates, workflows and runs over HTTP, for other systems."""

@@ -1,0 +1,27 @@
+"""The REST API as a face of the server."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager, nullcontext
+
+from starlette.routing import Mount
+
+from task_manager.application import Application
+from task_manager.rest_api.api import PREFIX, create_app
+
+
+class RestFace:
+    """The routes below `/api/v1`.
+
+    Hosts, origins and tokens are checked by the server around it.
+
+    Args:
+        application: An open application.
+    """
+
+    def __init__(self, application: Application) -> None:
+        self.routes = [Mount(PREFIX, create_app(application))]
+
+    def lifespan(self) -> AbstractAsyncContextManager[object]:
+        """Nothing has to be open while they answer; the server ends its streams."""
+        return nullcontext()

@@ -1,0 +1,136 @@
+"""What requests have in common: parameters, headers, how their bodies are read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Coroutine
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Header, Path, Query, Request, Response
+from fastapi.routing import APIRoute
+from pydantic_core import from_json
+from starlette.exceptions import HTTPException
+
+from task_manager.application import Application
+from task_manager.identity import IDENTITY_KEY, Identity
+from task_manager.models import TokenScope
+from task_manager.rest_api.problems import Forbidden
+from task_manager.store.paging import DEFAULT_LIMIT, MAX_LIMIT
+
+MOST_BODY_BYTES: Final = 2 * 1024 * 1024
+"""How large a request's body may be: a record of the largest size fits, whichever way its JSON is written."""
+
+_SCOPES: Final = {"GET": TokenScope.READ, "DELETE": TokenScope.ADMIN}
+_WITHOUT_NUL: Final = r"^[^\x00]*$"
+
+
+def application_of(request: Request) -> Application:
+    """The application that the API was made for."""
+    application: Application = request.app.state.application
+    return application
+
+
+def actor_of(request: Request) -> str:
+    """Who asks: whom the guard found, else somebody local."""
+    return str(getattr(request.state, "actor", None) or "local")
+
+
+def check_scope(request: Request) -> None:
+    """Refuse what the request's token does not allow: removing needs more than changing, changing more than looking.
+
+    Raises:
+        Forbidden: It does not.
+    """
+    identity = request.scope.get(IDENTITY_KEY, Identity())
+    needed = _SCOPES.get(request.method, TokenScope.RUN)
+    if not identity.allows(needed):
+        raise Forbidden(
+            f"A token of scope {identity.scope} does not allow {request.method}.",
+            remedy=f"Use one of scope {needed}: task-manager token create NAME --scope {needed}.",
+            details={"scope": identity.scope.value, "needed": needed.value},
+        )
+
+
+App = Annotated[Application, Depends(application_of)]
+Actor = Annotated[str, Depends(actor_of)]
+
+Identifier = Annotated[
+    str, Path(min_length=1, max_length=200, pattern=_WITHOUT_NUL, description="Its id; of named things the name, too.")
+]
+Word = Annotated[str | None, Query(min_length=1, max_length=200, pattern=_WITHOUT_NUL)]
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many at most.")]
+Cursor = Annotated[str | None, Query(max_length=2000, description="The `next_cursor` of the page before.")]
+Fields = Annotated[
+    str | None,
+    Query(
+        pattern=r"^[a-z][a-z0-9_]*(,[a-z][a-z0-9_]*)*$",
+        max_length=1000,
+        description="Names of fields, separated by commas: only these are sent, as a partial view.",
+    ),
+]
+After = Annotated[
+    int | None,
+    Query(ge=0, le=2**53, description="The last sequence number that the reader has; 0 for the log's beginning."),
+]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=200,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Names this call: made again with the same key, it has the outcome of the first.",
+    ),
+]
+
+FIRST_PAGE: Final = DEFAULT_LIMIT
+
+
+class _JsonRequest(Request):
+    """A request whose JSON is read strictly: no numbers beyond JSON's, no half characters, no endless nesting."""
+
+    async def body(self) -> bytes:
+        """The body, read as far as it may go.
+
+        Raises:
+            HTTPException: It is too large.
+        """
+        parts: list[bytes] = []
+        size = int(self.headers.get("content-length", 0))
+        if size <= MOST_BODY_BYTES:
+            size = 0
+            async for part in self.stream():
+                parts.append(part)
+                size += len(part)
+                if size > MOST_BODY_BYTES:
+                    break
+        if size > MOST_BODY_BYTES:
+            raise HTTPException(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A request has a body of at most {MOST_BODY_BYTES:,} bytes."
+            )
+        self._body = b"".join(parts)
+        return self._body
+
+    async def json(self) -> Any:
+        """The body as data.
+
+        Raises:
+            JSONDecodeError: It is no JSON.
+        """
+        try:
+            return from_json(self._body, allow_inf_nan=False)
+        except ValueError as error:
+            raise json.JSONDecodeError(str(error), "", 0) from error
+
+
+class JsonRoute(APIRoute):
+    """A route that reads bodies as `_JsonRequest` does."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The function that answers a request."""
+        answer = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            return await answer(_JsonRequest(request.scope, request.receive))
+
+        return handle
