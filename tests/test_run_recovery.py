@@ -172,12 +172,46 @@ async def test_a_skipped_and_a_cancelled_run_have_diagnoses(tmp_path: Path) -> N
         assert diagnosis.actions[0].command == f"task-manager run diagnose {runs[0].id}"
 
 
-@pytest.mark.parametrize("missing", ["report.xml", "out/data.csv"])
-async def test_a_missing_output_is_of_its_own_class_and_names_the_file(tmp_path: Path, missing: str) -> None:
+@pytest.mark.parametrize(
+    ("missing", "found"), [("report.xml", "in /task only made/, other.txt"), ("out/data.csv", "no folder /task/out")]
+)
+async def test_a_missing_output_is_of_its_own_class_and_names_the_file_and_what_is_there(
+    tmp_path: Path, missing: str, found: str
+) -> None:
     step = {"id": "only", "image": "busybox", "command": ["work"], "outputs": [{"name": "report", "path": missing}]}
-    async with scene(tmp_path, **AT_ONCE) as s:
-        run, diagnosis = await ended(s, pipeline={"steps": [step]})
+    reports = {"reports": [{"step": "only", "output": "report", "format": "junit"}]}
+    left = FakeExec(files={"/task/other.txt": "x", "/task/made/a.txt": "x"})
+    async with scene(tmp_path, each_time(left), **AT_ONCE) as s:
+        run, diagnosis = await ended(s, pipeline={"steps": [step], "result": reports})
         assert (run.status, run.attempt) == (WorkflowStatus.FAILED, 1)
         assert diagnosis is not None
         assert diagnosis.failure_class is FailureClass.OUTPUT_INVALID
-        assert missing in diagnosis.lines[0]
+        assert f"/task/{missing}" in diagnosis.lines[0]
+        assert f"found {found}" in diagnosis.lines[0]
+        result: Any = (await s.integration.get_run(run.id)).result
+        assert result is not None
+        assert [(one["file"], one["expected"], one["found"]) for one in result["problems"]] == [
+            ("only/report", "a report (junit)", "nothing")
+        ]
+
+
+async def test_a_broken_report_is_told_with_all_its_problems_and_what_is_valid_is_kept(tmp_path: Path) -> None:
+    outputs = [{"name": name, "path": f"{name}.json"} for name in ("good", "bad", "worse")]
+    step = {"id": "only", "image": "busybox", "command": ["work"], "outputs": outputs}
+    reports = {
+        "reports": [{"step": "only", "output": one["name"], "format": "metrics_json"} for one in outputs],
+        "type": "ml_training",
+    }
+    left = FakeExec(files={"/task/good.json": '{"accuracy": 1}', "/task/bad.json": '{"a"', "/task/worse.json": "[]"})
+    async with scene(tmp_path, each_time(left), **AT_ONCE) as s:
+        run, diagnosis = await ended(s, pipeline={"steps": [step], "result": reports})
+        assert run.reason is not None
+        assert run.reason.text.startswith("only/bad: expected JSON with named numbers, found a syntax error")
+        assert run.reason.text.endswith("(1 more)")
+        assert diagnosis is not None
+        assert (diagnosis.failure_class, diagnosis.step_id) == (FailureClass.OUTPUT_INVALID, None)
+        result: Any = (await s.integration.get_run(run.id)).result
+        assert result is not None
+        assert [one["file"] for one in result["problems"]] == ["only/bad", "only/worse"]
+        assert result["diagnosis"]["rule"] == "output_invalid"
+        assert {"name": "accuracy", "value": 1.0, "unit": ""} in result["metrics"]

@@ -134,6 +134,10 @@ class FakeDirectory:
         """They are there."""
         return self
 
+    async def entries(self) -> list[str]:
+        """The names at its top; those of folders end in a slash."""
+        return sorted({f"{first}{slash}" for first, slash, _ in (name.partition("/") for name in self.files)})
+
     async def export(self, path: str) -> str:
         """Write them to the host."""
         Path(path).mkdir(parents=True, exist_ok=True)
@@ -290,6 +294,9 @@ class _Missing:
         raise EngineError(f"stat {self.path}: no such file or directory")
 
     async def sync(self) -> Self:
+        raise EngineError(f"stat {self.path}: no such file or directory")
+
+    async def entries(self) -> list[str]:
         raise EngineError(f"stat {self.path}: no such file or directory")
 
 

@@ -66,15 +66,16 @@ def read_reports(pipeline: Pipeline, steps: Sequence[StepRecord], artifacts: Seq
     """
     reports = Reports()
     left = {artifact.name: artifact for artifact in artifacts}
-    succeeded = {step.step_id for step in steps if step.status is StepStatus.SUCCEEDED}
+    # A step whose command ended well, and that failed all the same, left something out.
+    ended_well = {step.step_id for step in steps if step.status is StepStatus.SUCCEEDED or step.exit_code == 0}
     for report in pipeline.result.reports:
         name = f"{report.step}/{report.output}"
         step = pipeline.step(report.step)
         try:
             if name in left:
                 _read(reports, report.format, root / left[name].path, name, step)
-            elif step.id in succeeded and not _is_optional(step, report.output):
-                raise invalid(name, expected="a report", found="nothing")
+            elif step.id in ended_well and not _is_optional(step, report.output):
+                raise invalid(name, expected=f"a report ({report.format})", found="nothing")
         except OutputInvalid as error:
             reports.problems.append(error)
     return reports

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import posixpath
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from task_manager.communication.translation import engine_errors
 from task_manager.errors import EngineError, EngineLost, OutputInvalid
@@ -15,6 +16,8 @@ from task_manager.running.records import ExportedOutput
 
 if TYPE_CHECKING:
     import dagger
+
+_SHOWN: Final = 10
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ async def export_outputs(step: Step, container: dagger.Container, folder: Path, 
             missing += [] if output.optional or lenient else [output]
         else:
             there.add(output.name)
-    return StepOutputs(tuple(exported), frozenset(there), _missing(step, missing) if missing else None)
+    refused = await _missing(step, missing, container) if missing else None
+    return StepOutputs(tuple(exported), frozenset(there), refused)
 
 
 async def _bring(
@@ -103,10 +107,31 @@ def _says_missing(error: EngineError) -> bool:
     return any(words in error.message for words in ("no such file or directory", "not a file", "not a directory"))
 
 
-def _missing(step: Step, outputs: list[Output]) -> OutputInvalid:
+async def _missing(step: Step, outputs: list[Output], container: dagger.Container) -> OutputInvalid:
     named = ", ".join(f"{output.name} ({output.type} at {output_path(step, output)})" for output in outputs)
+    first = output_path(step, outputs[0])
+    found = await _found_instead(container, posixpath.dirname(first))
     return OutputInvalid(
-        f"Step {step.id} ended well but left no {named}.",
+        f"Step {step.id} ended well but left no {named}: found {found}.",
         remedy="Let the command write it, correct the path, or declare the output optional.",
-        details={"step": step.id, "outputs": [output.name for output in outputs]},
+        details={
+            "step": step.id,
+            "outputs": [output.name for output in outputs],
+            "file": first,
+            "expected": f"a {outputs[0].type}",
+            "found": found,
+        },
     )
+
+
+async def _found_instead(container: dagger.Container, folder: str) -> str:
+    """What there is where an output is missing."""
+    try:
+        with engine_errors():
+            names = sorted(await container.directory(folder).entries())
+    except EngineLost:
+        raise
+    except EngineError:
+        return f"no folder {folder}"
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"in {folder} only {', '.join(names[:_SHOWN])}{more}" if names else f"{folder} empty"
