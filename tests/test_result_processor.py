@@ -285,7 +285,7 @@ def test_a_run_without_failed_step_is_told_by_its_reason(status: WorkflowStatus,
 def test_a_report_that_is_missing_after_success_is_a_problem(tmp_path: Path) -> None:
     result = Left(tmp_path, ResultType.TEST_REPORT, ("", "junit")).processed()
     (problem,) = result.problems
-    assert (problem.file, problem.expected, problem.found) == ("work/out0", "a report", "nothing")
+    assert (problem.file, problem.expected, problem.found) == ("work/out0", "a report (junit)", "nothing")
     assert result.headline == problem.message
 
 
