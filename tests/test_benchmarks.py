@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from benchmarks import logs, runs, store
+from benchmarks import cache, logs, runs, store
 from benchmarks.__main__ import main
 from benchmarks.engine import BENCHMARKS, Counts
 from benchmarks.figures import Bound, Figure, Goal
@@ -28,9 +28,9 @@ async def test_a_figure_is_within_five_times_of_its_goal(place: Laboratory, name
     assert figure.goal.is_met(figure.value, slack=SLACK), figure.line()
 
 
-@pytest.mark.parametrize("name", [*store.BENCHMARKS, *logs.BENCHMARKS])
+@pytest.mark.parametrize("name", [*store.BENCHMARKS, *logs.BENCHMARKS, *cache.BENCHMARKS])
 def test_a_figure_of_files_is_within_five_times_of_its_goal(name: str) -> None:
-    figure = {**store.BENCHMARKS, **logs.BENCHMARKS}[name](FEW)
+    figure = {**store.BENCHMARKS, **logs.BENCHMARKS, **cache.BENCHMARKS}[name](FEW)
     assert figure.goal.is_met(figure.value, slack=SLACK), figure.line()
 
 

@@ -38,6 +38,7 @@ PACKAGES: Final = (
     ),
     Package("passt", ("pasta",), "outbound network of commands, by default"),
     Package("postgresql", ("pg_ctlcluster",), "the store on PostgreSQL"),
+    Package("redis-server", ("redis-server",), "the tier of the cache that machines share"),
     Package("slirp4netns", ("slirp4netns",), "outbound network of commands, where pasta is not installed"),
     Package("uidmap", ("newuidmap", "newgidmap"), "user namespaces with more than one user, for an ordinary user"),
 )

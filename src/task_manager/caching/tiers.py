@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import warnings
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -107,13 +108,16 @@ class Tier:
 
     async def get(self, collection: str, key: str) -> object | None:
         """What is stored under a key; `DAMAGED` when it cannot be read; none where there is nothing or no answer."""
-        try:
-            found = await self._call(lambda: self._store.get(key, collection=collection), None)
-        except self._unreadable:
-            return DAMAGED
+        found = await self._call(lambda: self._read(collection, key), None)
         if found is not None and self._usage is not None:
             self._usage.used(collection, key, None)
         return found
+
+    async def _read(self, collection: str, key: str) -> object | None:
+        try:
+            return await self._store.get(key, collection=collection)
+        except self._unreadable:
+            return DAMAGED
 
     async def put(self, collection: str, key: str, value: Mapping[str, Any], ttl: float | None) -> bool:
         """Store a value; false when that was not possible.
@@ -188,9 +192,6 @@ class Tier:
         try:
             async with asyncio.timeout(self._timeout):
                 answered = await call()
-        except self._unreadable:
-            self._breaker.handle_end_request()
-            raise
         except Exception as error:  # noqa: BLE001 - each store has errors of its own
             self._failed(error)
             return otherwise
@@ -332,12 +333,15 @@ def _redis_tier(url: str, timeout: float, metrics: CacheMetrics) -> Tier:
 def _postgresql_tier(url: str, timeout: float, metrics: CacheMetrics) -> Tier:
     from key_value.aio.stores.postgresql import PostgreSQLStore
 
-    store = PostgreSQLStore(url=url, table_name="task_manager_cache")
+    # It warns that its interface may change, which the pinned version does not.
+    with warnings.catch_warnings(action="ignore", category=UserWarning):
+        store = PostgreSQLStore(url=url, table_name="task_manager_cache")
     return Tier("postgresql", store, metrics, timeout=timeout, close=store.close)
 
 
 def _s3_tier(bucket: str, timeout: float, metrics: CacheMetrics) -> Tier:
     from key_value.aio.stores.s3 import S3Store
 
-    store = S3Store(bucket_name=bucket)
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # as above
+        store = S3Store(bucket_name=bucket)
     return Tier("s3", store, metrics, timeout=timeout, close=store.close)
