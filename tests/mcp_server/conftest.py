@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
+import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -177,3 +179,30 @@ def settings_of(surroundings: Path) -> Settings:
 def named(name: str) -> Implementation:
     """Who a client says that it is."""
     return Implementation(name=name, version="1")
+
+
+class Server:
+    """The product's server in a process of its own."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "task_manager", "server", "--port", "0"],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ,
+        )
+        assert self.process.stdout is not None
+        self.address = self.process.stdout.readline().split()[-1].removesuffix("/mcp.")
+
+    def end(self, number: int = signal.SIGTERM) -> None:
+        self.process.send_signal(number)
+        self.process.wait(60)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def server(surroundings: Path) -> Iterator[Server]:
+    running = Server()
+    yield running
+    running.end()

@@ -2,11 +2,7 @@
 
 import asyncio
 import json
-import os
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +10,7 @@ import httpx
 import pytest
 
 from task_manager.mcp_server.client_configuration import NAME
-from tests.mcp_server.conftest import shell_pipeline
+from tests.mcp_server.conftest import Server, shell_pipeline
 
 TASKS = "io.modelcontextprotocol/tasks"
 VERSION = "2026-07-28"
@@ -61,33 +57,6 @@ class Wire:
                 if task["status"] != "working":
                     return task
                 await asyncio.sleep(task["pollIntervalMs"] / 1000)
-
-
-class Server:
-    """The product's server in a process of its own."""
-
-    def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "task_manager", "server", "--port", "0"],
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ,
-        )
-        assert self.process.stdout is not None
-        self.address = self.process.stdout.readline().split()[-1].removesuffix("/mcp.")
-
-    def end(self, number: int = signal.SIGTERM) -> None:
-        self.process.send_signal(number)
-        self.process.wait(60)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-
-
-@pytest.fixture
-def server(surroundings: Path) -> Iterator[Server]:
-    running = Server()
-    yield running
-    running.end()
 
 
 async def test_a_client_that_declares_the_extension_gets_a_handle_with_the_runs_id(server: Server) -> None:

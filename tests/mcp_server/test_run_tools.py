@@ -88,6 +88,8 @@ async def test_a_wait_tells_of_progress(agent: Agent, project: str) -> None:
 async def test_a_run_is_repeated(agent: Agent, succeeded: str) -> None:
     again = await agent.more("retry_run", run_id=succeeded)
     assert (await agent.finished(again["id"]))["status"] == "succeeded"
+    assert (await agent.more("explain_cache", run_id=again["id"]))["text"]
+    assert (await agent.more("predict_cache", task_id=again["task_id"]))["outcome"] in ("hit", "miss", "off")
     listed = await agent.more("list_runs", status="succeeded")
     assert [run["id"] for run in listed["runs"]] == [again["id"], succeeded]
 

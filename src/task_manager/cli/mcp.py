@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -47,9 +46,7 @@ async def install(
     """
     from task_manager.mcp_server.client_configuration import AgentClient, configuration_of, write
 
-    data_dir = session.arguments.get("data_dir")
-    arguments = ["--data-dir", os.path.abspath(str(data_dir))] if data_dir else []  # noqa: PTH100
-    configuration = configuration_of(AgentClient(client), Path.cwd(), arguments)
+    configuration = configuration_of(AgentClient(client), Path.cwd(), _arguments(session))
     if not only_print and configuration.changed:
         write(configuration)
     told = {"path": configuration.path, "written": configuration.changed and not only_print}
@@ -57,3 +54,9 @@ async def install(
     session.output.show(
         {**told, "configuration": configuration.document}, configuration.text.rstrip() if only_print else text
     )
+
+
+def _arguments(session: Session) -> list[str]:
+    """The options that the server is to be started with: it is started in other folders."""
+    data_dir = session.arguments.get("data_dir")
+    return ["--data-dir", str(Path(str(data_dir)).absolute())] if data_dir else []

@@ -24,6 +24,7 @@ from task_manager.mcp_server.presenting import (
 )
 from task_manager.mcp_server.toolset import tool
 from task_manager.mcp_server.views import (
+    CacheView,
     Detail,
     DiagnosisView,
     LogView,
@@ -173,6 +174,27 @@ class RunTools:
         wait = await workflows.why_waiting(run_id)
         view = brief_run(await application.runs.get(run_id))
         return view.model_copy(update={"reason": wait.reason.text if wait.reason else ""})
+
+    @tool("What the cache was for a run")
+    async def explain_cache(self, run_id: str) -> CacheView:
+        """Why a run was or was not answered from an earlier one, and what differed."""
+        application = await self._backend.application()
+        explanation = await application.cache.explain(run_id)
+        return CacheView(run_id=explanation.run.id, text=explanation.text)
+
+    @tool("What the cache would be for a task")
+    async def predict_cache(self, task_id: str) -> CacheView:
+        """Whether executing a task now would be answered from an earlier run, and what that saves."""
+        application = await self._backend.application()
+        prediction = await application.cache.predict(task_id)
+        return CacheView(
+            task_id=prediction.task_id,
+            text=prediction.text,
+            outcome=str(prediction.outcome),
+            original_run_id=prediction.original_run_id,
+            saved_seconds=prediction.saved_seconds,
+            steps=[one.text for one in prediction.steps],
+        )
 
     @tool("Logs of a run")
     async def get_run_logs(

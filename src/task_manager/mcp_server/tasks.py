@@ -94,7 +94,8 @@ class TaskTools:
     ) -> TaskView:
         """Write down something to do, and what runs it: a template with parameters, or a pipeline.
 
-        Example: title="Run the tests", template_id="python-tests". Without project_id it belongs to the project of
+        Example: title="Run the tests", template_id="python-tests". A pipeline's steps get parameters as INPUT_NAME
+        variables. Without project_id it belongs to the project of
         the working folder's git root, made if need be. Next: execute_task_workflow.
         """
         application = await self._backend.application()

@@ -291,6 +291,18 @@ class PlanView(View):
     notes: list[str] = []
 
 
+class CacheView(View):
+    """What the cache of results was, or would be, for a run."""
+
+    text: str
+    run_id: str | None = None
+    task_id: str | None = None
+    outcome: str = ""
+    original_run_id: str | None = None
+    saved_seconds: float = 0
+    steps: list[str] = Field([], description="What would become of each step.")
+
+
 class FoundTool(View):
     """A tool that can be called through `more_tools`."""
 
