@@ -305,6 +305,17 @@ async def test_what_a_command_writes_and_removes_is_found_afterwards(busybox: da
     assert await ran.with_exec(["cat", "/o/p/2"]).stdout() == "2\n"
 
 
+async def test_names_and_states_of_what_is_missing_are_errors(dag: dagger.Client) -> None:
+    tree = dag.directory().with_symlink("target", "link")
+    for asked in (tree.directory("foo").name(), tree.file("foo").name(), tree.stat("").name()):
+        with pytest.raises(dagger.QueryError, match="no such file or directory"):
+            await asked
+    with pytest.raises(dagger.QueryError, match=r"symlink other .*link: file exists"):
+        await tree.with_symlink("other", "link").sync()
+    with pytest.raises(dagger.QueryError, match=r"cannot create directory outside parent: \.\./c"):
+        await tree.with_new_directory("../c").sync()
+
+
 async def test_a_difference_has_what_is_new(dag: dagger.Client) -> None:
     old = dag.directory().with_new_file("same", "1").with_new_file("old", "1")
     assert await old.diff(old.with_new_file("new", "1").without_file("old")).entries() == ["new"]
@@ -360,6 +371,61 @@ async def test_a_cache_volume_keeps_what_commands_write(dag: dagger.Client, busy
     assert await other.with_exec(["ls", "/cache"]).stdout() == ""
 
 
+async def test_owners_by_name_are_those_of_the_container(dag: dagger.Client, busybox: dagger.Container) -> None:
+    """Whatever is mounted or copied, and also where it is copied into a mount: the source's accounts do not count."""
+    base = busybox.with_new_file("/etc/passwd", "root:x:0:0::/:/bin/sh\nkeeper:x:1234:1234::/:/bin/sh\n")
+    base = base.with_new_file("/etc/group", "root:x:0:\nkeepers:x:4321:keeper\n")
+    tree = dag.directory().with_new_file("f", "x")
+    volume = dag.cache_volume(f"contract-{uuid.uuid4()}")
+    mounted = (
+        base.with_mounted_directory("/m/tree", tree, owner="keeper:keepers")
+        .with_mounted_file("/m/file", tree.file("f"), owner="keeper")
+        .with_mounted_cache("/m/cache", volume, source=tree, owner="1234:keepers")
+        .with_directory("/m/tree/copy", tree, owner="keeper")
+    )
+    script = "stat -c %u:%g /m/tree/f /m/file /m/cache /m/cache/f /m/tree/copy/f"
+    assert (await mounted.with_exec(shell(script)).stdout()).split() == [
+        "1234:4321",
+        "1234:1234",
+        "1234:4321",
+        "1234:4321",
+        "1234:1234",
+    ]
+    with pytest.raises(dagger.QueryError, match="unable to find user nobody-here"):
+        await base.with_mounted_directory("/m", tree, owner="nobody-here").with_exec(["true"]).sync()
+
+
+async def test_a_cache_volume_begins_with_its_sources_mode(dag: dagger.Client, busybox: dagger.Container) -> None:
+    tree = dag.directory().with_new_directory("d", permissions=0o745).directory("d")
+    base = busybox.with_mounted_cache("/c", dag.cache_volume(f"contract-{uuid.uuid4()}"), source=tree)
+    assert await base.with_exec(["stat", "-c", "%a", "/c"]).stdout() == "745\n"
+
+
+async def test_a_mount_covers_those_below_it(dag: dagger.Client, busybox: dagger.Container) -> None:
+    tree = dag.directory().with_new_file("f", "x")
+    base = busybox.with_mounted_directory("/mnt/dir", tree).with_mounted_directory("/mnt", tree)
+    assert await base.mounts() == ["/mnt"]
+    assert await base.with_exec(["ls", "/mnt"]).stdout() == "f\n"
+
+
+async def test_removing_a_mounted_path_removes_the_mount_and_what_it_covers(
+    dag: dagger.Client, busybox: dagger.Container
+) -> None:
+    below, above = dag.file("f", "1"), dag.file("f", "2")
+    base = busybox.with_file("/mnt/f", below).with_mounted_file("/mnt/f", above).without_file("/mnt/f")
+    assert [await base.directory("/mnt").entries(), await base.mounts()] == [[], []]
+
+
+async def test_a_volatile_variable_goes_with_its_removal_and_services_do_not_see_it(busybox: dagger.Container) -> None:
+    base = busybox.with_env_variable("NAME", "lasting").with_volatile_variable("NAME", "passing")
+    said = shell("printf '%s' \"$NAME\"")
+    assert await base.with_exec(said).stdout() == "passing"
+    assert await base.without_volatile_variable("NAME").with_exec(said).stdout() == "lasting"
+    script = 'test "$NAME" = lasting && exec httpd -f -p 9003'
+    service = base.with_exposed_port(9003).as_service(args=shell(script))
+    assert await busybox.with_service_binding("plain", service).with_exec(["true"]).exit_code() == 0
+
+
 # Services
 
 
@@ -373,7 +439,8 @@ async def test_a_service_is_reached_by_the_name_it_is_bound_to(busybox: dagger.C
 
 async def test_a_service_that_dies_before_it_is_ready_fails_its_client(busybox: dagger.Container) -> None:
     service = busybox.with_exposed_port(9001).as_service(args=["false"])
-    await failed(busybox.with_service_binding("broken", service).with_exec(["true"]))
+    error = await failed(busybox.with_service_binding("broken", service).with_exec(["true"]))
+    assert f"start {await service.hostname()} (aliased as broken): exit code:" in str(error)
 
 
 async def test_a_service_is_started_and_stopped_by_hand(busybox: dagger.Container) -> None:
@@ -431,3 +498,9 @@ async def test_objects_are_loaded_by_their_ids(dag: dagger.Client, busybox: dagg
 async def test_a_session_says_its_version_and_platform(dag: dagger.Client) -> None:
     assert re.match(r"v?\d+\.\d+\.\d+", await dag.version())
     assert re.fullmatch(r"linux/\w+(/\w+)?", await dag.default_platform())
+
+
+async def test_a_platform_is_one_that_there_is(dag: dagger.Client) -> None:
+    assert await dag.container(platform=dagger.Platform("linux/arm64")).platform() == "linux/arm64"
+    with pytest.raises(dagger.QueryError, match="unknown operating system or architecture"):
+        await dag.container(platform=dagger.Platform("windows98")).platform()

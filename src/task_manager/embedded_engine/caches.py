@@ -4,13 +4,14 @@ import asyncio
 import fcntl
 import os
 import shutil
+import stat
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from task_manager.embedded_engine import model
-from task_manager.embedded_engine.sandbox.users import resolve_owner
+from task_manager.embedded_engine.edits import owner_ids
 from task_manager.embedded_engine.snapshots import Threads
 from task_manager.embedded_engine.store.copying import CopyOptions, copy_folder
 from task_manager.embedded_engine.store.layers import LayerStore
@@ -68,14 +69,19 @@ class CacheVolumes:
         async with self._locks.setdefault(f"new {cache.digest}", asyncio.Lock()), _held(folder / "new"):
             if (folder / "data").is_dir():
                 return folder
-            if cache.source is None or self._evaluator is None:
-                await self._threads.run(self._begin, folder, cache, None)
-                return folder
-            with self._evaluator.view(await self._evaluator.tree(cache.source)) as source:
-                await self._threads.run(self._begin, folder, cache, source)
+            with ExitStack() as held:
+                source, accounts = [await self._view(tree, held) for tree in (cache.source, cache.accounts)]
+                await self._threads.run(self._begin, folder, cache, source, accounts)
         return folder
 
-    def _begin(self, folder: Path, cache: model.CacheVolumeKey, source: TreeRoot | None) -> None:
+    async def _view(self, tree: model.Tree | None, held: ExitStack) -> TreeRoot | None:
+        if tree is None or self._evaluator is None:
+            return None
+        return held.enter_context(self._evaluator.view(await self._evaluator.tree(tree)))
+
+    def _begin(
+        self, folder: Path, cache: model.CacheVolumeKey, source: TreeRoot | None, accounts: TreeRoot | None
+    ) -> None:
         aside = folder / "aside"
         remove_tree(aside)
         with self._store.guarded():
@@ -83,9 +89,10 @@ class CacheVolumes:
             descriptor = os.open(aside, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 target = TreeRoot(descriptor)
-                owner = resolve_owner(descriptor, cache.owner) if cache.owner else None
+                owner = owner_ids(accounts or target, cache.owner) if cache.owner else None
                 if source is not None:
                     copy_folder(source, cache.source_path, target, "/", CopyOptions(owner=owner))
+                    os.fchmod(descriptor, stat.S_IMODE(source.status(cache.source_path).st_mode))
                 elif owner:
                     os.fchown(descriptor, *owner)
             finally:

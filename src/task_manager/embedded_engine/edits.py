@@ -8,6 +8,7 @@ import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from task_manager.embedded_engine import model
 from task_manager.embedded_engine.errors import ApiError
@@ -21,13 +22,26 @@ _IN_THE_WAY = frozenset({errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEM
 _PATTERN = re.compile(r"[*?\[]")
 
 
-def apply(action: model.Action, target: TreeRoot, source: TreeRoot | None) -> None:
+@dataclass(frozen=True)
+class Others:
+    """The trees that a change reads.
+
+    Attributes:
+        source: What a copy copies from; None for other actions.
+        accounts: The tree whose users and groups owners are looked up in.
+    """
+
+    source: TreeRoot | None
+    accounts: TreeRoot
+
+
+def apply(action: model.Action, target: TreeRoot, others: Others) -> None:
     """Change a tree.
 
     Args:
         action: What to do.
         target: The tree, writable.
-        source: The tree that a copy reads from; None for other actions.
+        others: What it is read from.
 
     Raises:
         ApiError: What the action asks for cannot be done in this tree.
@@ -36,7 +50,7 @@ def apply(action: model.Action, target: TreeRoot, source: TreeRoot | None) -> No
     for kind, function in _APPLIERS.items():
         if isinstance(action, kind):
             with _refusals():
-                function(action, target, source)
+                function(action, target, others)
             return
     raise TypeError(type(action).__name__)
 
@@ -56,30 +70,37 @@ def _refusals() -> Iterator[None]:
         raise ApiError(f"{error.filename}: {(error.strerror or '').lower()}") from error
 
 
-def _owner(target: TreeRoot, text: str) -> tuple[int, int] | None:
-    if not text:
-        return None
+def owner_ids(accounts: TreeRoot, text: str) -> tuple[int, int]:
+    """Return the user and group ids of an owner, by the accounts of a tree.
+
+    Raises:
+        ApiError: A name is not known there.
+    """
     try:
-        return resolve_owner(target.descriptor, text)
+        return resolve_owner(accounts.descriptor, text)
     except UnknownUserError as error:
         raise ApiError(f"failed to parse ownership {text}: {error}") from error
 
 
-def _write_file(action: model.WriteFile, target: TreeRoot, _: TreeRoot | None) -> None:
+def _owner(others: Others, text: str) -> tuple[int, int] | None:
+    return owner_ids(others.accounts, text) if text else None
+
+
+def _write_file(action: model.WriteFile, target: TreeRoot, others: Others) -> None:
     name = posixpath.basename(action.path.rstrip("/"))
     if len(name.encode()) > 255:  # noqa: PLR2004 - NAME_MAX
         raise ApiError("File name length exceeds the maximum supported 255 characters")
-    owner = _owner(target, action.owner)
+    owner = _owner(others, action.owner)
     target.make_folders(posixpath.dirname(action.path.rstrip("/")) or "/")
     target.write(action.path, action.contents, action.mode or _DEFAULT_FILE_MODE)
     _settle(target, action.path, action.mode or _DEFAULT_FILE_MODE, owner)
 
 
-def _make_folder(action: model.MakeFolder, target: TreeRoot, _: TreeRoot | None) -> None:
-    target.make_folders(action.path, action.mode or _DEFAULT_FOLDER_MODE, _owner(target, action.owner))
+def _make_folder(action: model.MakeFolder, target: TreeRoot, others: Others) -> None:
+    target.make_folders(action.path, action.mode or _DEFAULT_FOLDER_MODE, _owner(others, action.owner))
 
 
-def _remove(action: model.Remove, target: TreeRoot, _: TreeRoot | None) -> None:
+def _remove(action: model.Remove, target: TreeRoot, _: Others) -> None:
     for path in action.paths:
         if _PATTERN.search(path):
             _remove_matching(target, path)
@@ -112,33 +133,36 @@ def _is_folder(target: TreeRoot, path: str) -> bool:
         return False
 
 
-def _make_link(action: model.MakeLink, target: TreeRoot, _: TreeRoot | None) -> None:
+def _make_link(action: model.MakeLink, target: TreeRoot, _: Others) -> None:
     target.make_folders(posixpath.dirname(action.path.rstrip("/")) or "/")
     with target.parent(action.path) as (folder, name):
-        os.symlink(action.target, name, dir_fd=folder)
+        try:
+            os.symlink(action.target, name, dir_fd=folder)
+        except FileExistsError:
+            raise ApiError(f"symlink {action.target} /{action.path.lstrip('/')}: file exists") from None
 
 
-def _copy_folder(action: model.CopyFolder, target: TreeRoot, source: TreeRoot | None) -> None:
-    options = CopyOptions(action.filter, action.mode, _owner(target, action.owner))
-    copy_folder(_given(source), action.source_path, target, action.path, options)
+def _copy_folder(action: model.CopyFolder, target: TreeRoot, others: Others) -> None:
+    options = CopyOptions(action.filter, action.mode, _owner(others, action.owner))
+    copy_folder(_given(others), action.source_path, target, action.path, options)
 
 
-def _copy_file(action: model.CopyFile, target: TreeRoot, source: TreeRoot | None) -> None:
+def _copy_file(action: model.CopyFile, target: TreeRoot, others: Others) -> None:
     path = action.path
     if path.endswith("/") or _is_folder(target, path):
         path = posixpath.join(path, posixpath.basename(action.source_path))
-    options = CopyOptions(mode=action.mode, owner=_owner(target, action.owner))
-    copy_file(_given(source), action.source_path, target, path, options)
+    options = CopyOptions(mode=action.mode, owner=_owner(others, action.owner))
+    copy_file(_given(others), action.source_path, target, path, options)
 
 
-def _given(source: TreeRoot | None) -> TreeRoot:
-    if source is None:
+def _given(others: Others) -> TreeRoot:
+    if others.source is None:
         raise ValueError("a copy without a source")
-    return source
+    return others.source
 
 
-def _change_owner(action: model.ChangeOwner, target: TreeRoot, _: TreeRoot | None) -> None:
-    owner = _owner(target, action.owner)
+def _change_owner(action: model.ChangeOwner, target: TreeRoot, others: Others) -> None:
+    owner = _owner(others, action.owner)
     if owner is None:
         raise ApiError("the owner is empty: name a user, or a user and a group as user:group")
 
@@ -148,7 +172,7 @@ def _change_owner(action: model.ChangeOwner, target: TreeRoot, _: TreeRoot | Non
     _everywhere(target, action.path, change)
 
 
-def _set_times(action: model.SetTimes, target: TreeRoot, _: TreeRoot | None) -> None:
+def _set_times(action: model.SetTimes, target: TreeRoot, _: Others) -> None:
     def change(folder: int, name: str) -> None:
         os.utime(name, (action.seconds, action.seconds), dir_fd=folder, follow_symlinks=False)
 
@@ -171,7 +195,7 @@ def _everywhere(target: TreeRoot, path: str, change: Callable[[int, str], None])
         change(folder, name)
 
 
-def _replace_text(action: model.ReplaceText, target: TreeRoot, _: TreeRoot | None) -> None:
+def _replace_text(action: model.ReplaceText, target: TreeRoot, _: Others) -> None:
     lines = target.read(action.path).splitlines(keepends=True)
     skipped = max((action.first_from or 1) - 1, 0)
     before, after = b"".join(lines[:skipped]), b"".join(lines[skipped:])

@@ -51,14 +51,19 @@ class ExecError(ApiError):
         exit_code: What it ended with; 128 + n for signal n.
         stdout: Its standard output, trimmed at the end.
         stderr: Its standard error, trimmed at the end.
+        context: What failed by it, such as the start of a service.
     """
 
-    def __init__(self, command: Sequence[str], exit_code: int, stdout: str, stderr: str) -> None:
-        super().__init__(f"exit code: {exit_code}")
+    def __init__(self, command: Sequence[str], exit_code: int, stdout: str, stderr: str, context: str = "") -> None:
+        super().__init__(f"{context}: exit code: {exit_code}" if context else f"exit code: {exit_code}")
         self.command = list(command)
         self.exit_code = exit_code
         self.stdout = stdout
         self.stderr = stderr
+
+    def within(self, context: str) -> "ExecError":
+        """Return the error with words on what failed by it."""
+        return ExecError(self.command, self.exit_code, self.stdout, self.stderr, context)
 
     @property
     def extensions(self) -> Mapping[str, object]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 from task_manager.embedded_engine import edits, model
@@ -117,15 +117,17 @@ class Evaluator:
         if (source := _whole_source(tree)) is not None:
             return await self.tree(source)
         base = await self._short(await self.tree(tree.base))
-        if isinstance(tree.action, model.CopyFolder | model.CopyFile):
-            copied = await self.tree(tree.action.source)
-            with self._views.of(copied) as reading:
-                return await self._threads.run(self._edit, tree, base, reading)
-        return await self._threads.run(self._edit, tree, base, None)
+        copied = tree.action.source if isinstance(tree.action, model.CopyFolder | model.CopyFile) else None
+        with ExitStack() as held:
+            copying, accounts = [await self._held_view(one, held) for one in (copied, tree.accounts)]
+            return await self._threads.run(self._edit, tree, base, copying, accounts)
 
-    def _edit(self, tree: model.Edited, base: Snapshot, source: TreeRoot | None) -> Snapshot:
+    async def _held_view(self, tree: model.Tree | None, held: ExitStack) -> TreeRoot | None:
+        return held.enter_context(self._views.of(await self.tree(tree))) if tree else None
+
+    def _edit(self, tree: model.Edited, base: Snapshot, source: TreeRoot | None, accounts: TreeRoot | None) -> Snapshot:
         def change(target: TreeRoot) -> None:
-            edits.apply(tree.action, target, source)
+            edits.apply(tree.action, target, edits.Others(source, accounts or target))
 
         return self._new_layer(tree.digest, base, "edit", change)
 

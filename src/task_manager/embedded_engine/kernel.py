@@ -55,6 +55,7 @@ _MOVE_MOUNT_T_EMPTY_PATH = 0x40
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
+_PR_SET_NAME = 15
 _PR_CAPBSET_DROP = 24
 _PR_SET_SECCOMP = 22
 _PR_SET_NO_NEW_PRIVS = 38
@@ -288,6 +289,12 @@ def pivot_root_here() -> None:
 def die_with_parent() -> None:
     """Have the kernel kill this process when the thread that started it ends."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def name_process(name: bytes) -> None:
+    """Set this process's name, as `ps` shows it; the kernel keeps 15 bytes."""
+    given = ctypes.create_string_buffer(name)
+    _prctl(_PR_SET_NAME, ctypes.addressof(given))
 
 
 def hide_from_tracing() -> None:

@@ -97,10 +97,15 @@ class Toolchain(Tree):
 
 @dataclass(frozen=True)
 class Edited(Tree):
-    """A tree after one change."""
+    """A tree after one change.
+
+    Attributes:
+        accounts: The root whose users and groups the action's owner is one of; None: the changed tree's own.
+    """
 
     base: Tree
     action: "Action"
+    accounts: Tree | None = None
 
 
 @dataclass(frozen=True)
@@ -220,12 +225,18 @@ class SecretValue(Described):
 
 @dataclass(frozen=True)
 class CacheVolumeKey(Described):
-    """A cache volume's identity and how it begins."""
+    """A cache volume's identity and how it begins.
+
+    Attributes:
+        accounts: The root whose users and groups the owner is one of; a volume is the same for containers of other
+            accounts.
+    """
 
     key: str
     source: Tree | None = None
     source_path: str = "/"
     owner: str = ""
+    accounts: Tree | None = field(default=None, metadata=_VOLATILE)
 
 
 @dataclass(frozen=True)
@@ -269,6 +280,7 @@ class Execution(Described):
     network: bool = True
     init: bool = True
     services: tuple["Binding", ...] = ()
+    volatile_names: tuple[str, ...] = ()
     volatile_environment: tuple[tuple[str, str], ...] = field(default=(), metadata=_VOLATILE)
     # The container's, for those who read events; commands do not see them.
     labels: tuple[tuple[str, str], ...] = field(default=(), metadata=_VOLATILE)

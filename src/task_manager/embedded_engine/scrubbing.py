@@ -6,11 +6,15 @@ from collections.abc import Iterable
 _MASK = b"***"
 
 
+# Shorter lines of a secret stand in harmless text, too.
+_SHORTEST_LINE = 8
+
+
 class Scrubber:
     """Replaces secret values in a stream of bytes, also where a value is split between pieces."""
 
     def __init__(self, values: Iterable[bytes]) -> None:
-        words = {word for value in values for word in (value, *value.splitlines()) if word.strip()}
+        words = {word for value in values for word in _masked(value)}
         self._words = sorted(words, key=len, reverse=True)
         self._longest = max(map(len, words), default=0)
         self._expression = re.compile(b"|".join(re.escape(word) for word in self._words)) if words else None
@@ -47,3 +51,11 @@ class Scrubber:
             if any(len(word) > len(rest) and word.startswith(rest) for word in self._words):
                 return found.start()
         return len(text)
+
+
+def _masked(value: bytes) -> set[bytes]:
+    """Return what of a secret is masked: all of it, also without white space around it, and its longer lines."""
+    lines = {line.strip() for line in value.splitlines()}
+    return {word for word in (value, value.strip()) if word.strip()} | {
+        line for line in lines if len(line) >= _SHORTEST_LINE
+    }

@@ -165,7 +165,8 @@ def _parsed(body: bytes) -> Request | str:
         return "the request is not a JSON object with a query"
     if not isinstance(query, str) or not isinstance(variables, dict | None) or not isinstance(operation, str | None):
         return "the request's query, variables or operationName is of the wrong type"
-    return Request(query, variables, operation)
+    # Clients in Go send an empty name for none.
+    return Request(query, variables, operation or None)
 
 
 def _json(content: dict[str, Any]) -> Response:

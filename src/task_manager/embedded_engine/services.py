@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from task_manager.embedded_engine import model
-from task_manager.embedded_engine.errors import ApiError
+from task_manager.embedded_engine.errors import ApiError, ExecError
 from task_manager.embedded_engine.execution import Addresses, BoundService, Executor, StartedService
 from task_manager.embedded_engine.sandbox.launcher import Launcher
 
@@ -61,7 +61,11 @@ class Services:
         async with AsyncExitStack() as held:
             known = []
             for binding in bindings:
-                running = await held.enter_async_context(self._used(binding.service))
+                try:
+                    running = await held.enter_async_context(self._used(binding.service))
+                except ExecError as error:
+                    hostname = hostname_of(binding.service)
+                    raise error.within(f"start {hostname} (aliased as {binding.alias})") from error
                 known.append(BoundService(binding.alias, running.started.hostname, running.started.address))
             yield known
 

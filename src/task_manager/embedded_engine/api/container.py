@@ -122,6 +122,7 @@ class Container(ContainerConfiguration, ContainerFiles, ContainerMounts):
         given = [self._expanded(arg, expand) for arg in args or ()]
         command = self.state.service_command(given, use_entrypoint=bool(use_entrypoint))
         execution = self._execution(command, "", ("", "", ""), "ANY", init=not no_init)
+        execution = replace(execution, volatile_names=(), volatile_environment=())
         return Service(self.session, model.ServiceCommand(execution, self.state.ports))
 
     @field
@@ -201,6 +202,7 @@ class Container(ContainerConfiguration, ContainerFiles, ContainerMounts):
             network=dict(state.labels).get(NETWORK_LABEL) != "none",
             init=init,
             services=state.services,
+            volatile_names=tuple(name for name, _ in state.volatile),
             volatile_environment=state.volatile,
             labels=state.labels,
         )

@@ -118,8 +118,7 @@ class ContainerFiles(ContainerBase):
     @field
     def without_files(self, paths: Sequence[str], expand: bool = False) -> Self:
         """The container without some files."""
-        container = self
+        state = self.state
         for path in paths:
-            mount, _, inner = container.state.locate(self._path(path, expand))
-            container = container._edited(mount, model.Remove((inner,)))
-        return container
+            state = state.without(self._path(path, expand))
+        return type(self)(self.session, state)

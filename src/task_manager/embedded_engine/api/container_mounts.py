@@ -21,7 +21,7 @@ class ContainerMounts(ContainerBase):
     ) -> Self:
         """The container with a directory mounted; what commands write there does not reach the root."""
         other = objects.expect(self.session, source, Directory)
-        tree = model.Edited(other.tree, model.ChangeOwner(other.path, owner)) if owner else other.tree
+        tree = self._owned(other.tree, other.path, owner)
         target = self._path(path, expand)
         return self._mounted(model.Mount("tree", target, tree, other.path, read_only=bool(read_only)))
 
@@ -29,7 +29,7 @@ class ContainerMounts(ContainerBase):
     def with_mounted_file(self, path: str, source: str, owner: str = "", expand: bool = False) -> Self:
         """The container with a file mounted."""
         other = objects.expect(self.session, source, File)
-        tree = model.Edited(other.tree, model.ChangeOwner(other.path, owner)) if owner else other.tree
+        tree = self._owned(other.tree, other.path, owner)
         return self._mounted(model.Mount("file", self._path(path, expand), tree, other.path))
 
     @field
@@ -49,7 +49,7 @@ class ContainerMounts(ContainerBase):
         if source:
             begun = objects.expect(self.session, source, Directory)
             key = replace(key, source=begun.tree, source_path=begun.path)
-        key = replace(key, owner=owner) if owner else key
+        key = replace(key, owner=owner, accounts=self.state.accounts(owner)) if owner else key
         chosen = sharing if sharing and sharing != "SHARED" else volume.sharing
         return self._mounted(model.Mount("cache", self._path(path, expand), cache=key, sharing=chosen))
 
@@ -72,10 +72,14 @@ class ContainerMounts(ContainerBase):
     @field
     def without_mount(self, path: str, expand: bool = False) -> Self:
         """The container without what is mounted at a path."""
-        target = self._path(path, expand)
-        return self._with(mounts=tuple(mount for mount in self.state.mounts if mount.target != target))
+        return type(self)(self.session, self.state.unmounted(self._path(path, expand)))
 
     @field
     def mounts(self) -> list[str]:
         """Where something is mounted."""
         return [mount.target for mount in self.state.mounts]
+
+    def _owned(self, tree: model.Tree, path: str, owner: str) -> model.Tree:
+        if not owner:
+            return tree
+        return model.Edited(tree, model.ChangeOwner(path, owner), self.state.accounts(owner))

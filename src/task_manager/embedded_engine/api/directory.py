@@ -50,8 +50,9 @@ class Directory(ApiObject):
         return self.id()
 
     @field
-    def name(self) -> str:
+    async def name(self) -> str:
         """The folder's name, with a slash at its end."""
+        await self._read(self._check)
         return posixpath.basename(self.path.rstrip("/")) + "/"
 
     @field
@@ -101,6 +102,8 @@ class Directory(ApiObject):
     @field
     async def stat(self, path: str, do_not_follow_symlinks: bool = False) -> Stat:
         """The status of what is at a path."""
+        if not path:
+            raise ApiError("stat : no such file or directory")
         read = status_reader(self._inside(path), path, follow=not do_not_follow_symlinks)
         return Stat(self.session, posixpath.basename(path.rstrip("/")), await self._read(read))
 
@@ -140,6 +143,8 @@ class Directory(ApiObject):
         """The directory with a folder made."""
         # The API states 0644 as the default, which no folder is usable with; engines take it for the usual mode.
         mode = 0 if permissions in (None, 0o644) else permissions
+        if posixpath.normpath(path).startswith("../"):
+            raise ApiError(f"cannot create directory outside parent: {posixpath.normpath(path)}")
         return self._edited(model.MakeFolder(self._inside(path), mode or 0))
 
     @field

@@ -42,8 +42,9 @@ class File(ApiObject):
         return self.id()
 
     @field
-    def name(self) -> str:
+    async def name(self) -> str:
         """The file's name."""
+        await self._read(self._status)
         return posixpath.basename(self.path)
 
     @field
@@ -54,7 +55,7 @@ class File(ApiObject):
     @field
     async def stat(self) -> Stat:
         """The file's status."""
-        return Stat(self.session, self.name(), await self._read(self._status))
+        return Stat(self.session, posixpath.basename(self.path), await self._read(self._status))
 
     @field
     async def contents(self, offset_lines: int | None = None, limit_lines: int | None = None) -> str:
@@ -114,7 +115,7 @@ class File(ApiObject):
                 raise ApiError(
                     f"destination {path} is a directory; must be a file path unless allowParentDirPath is set"
                 )
-            target /= self.name()
+            target /= posixpath.basename(self.path)
 
         def read(root: TreeRoot) -> Path:
             self._status(root)

@@ -16,7 +16,7 @@ from task_manager.embedded_engine.api.objects import ApiObject, expect, field
 from task_manager.embedded_engine.api.state import ContainerState
 from task_manager.embedded_engine.api.values import CacheVolume, Secret
 from task_manager.embedded_engine.errors import ApiError
-from task_manager.embedded_engine.images.puller import default_platform
+from task_manager.embedded_engine.images.platforms import default_platform, normalised
 from task_manager.embedded_engine.patterns import Filter
 
 # The version of the API that is spoken: that of the SDK which the schema was read from.
@@ -45,7 +45,7 @@ class Query(ApiObject):
     @field
     def container(self, platform: str | None = None) -> Container:
         """An empty container."""
-        return Container(self.session, ContainerState(platform=platform or default_platform()))
+        return Container(self.session, ContainerState(platform=normalised(platform or default_platform())))
 
     @field
     def directory(self) -> Directory:

@@ -57,12 +57,33 @@ class ContainerState(model.Described):
             return replace(self, root=model.Edited(self.root, action), image="", last=self.last)
         if mount.tree is None:
             raise ApiError(f"{mount.target}: cannot be changed from outside")
-        changed = replace(mount, tree=model.Edited(mount.tree, action))
+        changed = replace(mount, tree=model.Edited(mount.tree, action, self.accounts(getattr(action, "owner", ""))))
         return replace(self, mounts=tuple(changed if item is mount else item for item in self.mounts))
 
     def mounted(self, mount: model.Mount) -> "ContainerState":
-        """Return the container with a mount, in place of one at the same target."""
-        return replace(self, mounts=(*(item for item in self.mounts if item.target != mount.target), mount))
+        """Return the container with a mount, in place of those at the same target and below it."""
+        below = mount.target.rstrip("/") + "/"
+        kept = (item for item in self.mounts if item.target != mount.target and not item.target.startswith(below))
+        return replace(self, mounts=(*kept, mount))
+
+    def unmounted(self, target: str) -> "ContainerState":
+        """Return the container without what is mounted at a path."""
+        return replace(self, mounts=tuple(mount for mount in self.mounts if mount.target != target))
+
+    def without(self, path: str) -> "ContainerState":
+        """Return the container without a path; where something is mounted there, that goes, and what is below it.
+
+        Raises:
+            ApiError: The path lies in a temporary mount or a cache volume.
+        """
+        if any(mount.target == path for mount in self.mounts):
+            return self.unmounted(path).without(path)
+        mount, _, inner = self.locate(path)
+        return self.edited(mount, model.Remove((inner,)))
+
+    def accounts(self, owner: str) -> model.Tree | None:
+        """Return the tree that knows an owner's names; None where it has none."""
+        return self.root if any(part and not part.isdigit() for part in owner.split(":")) else None
 
     def command(self, arguments: Sequence[str], *, use_entrypoint: bool) -> tuple[str, ...]:
         """Return what runs for some arguments.

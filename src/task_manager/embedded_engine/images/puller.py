@@ -5,7 +5,6 @@ import gzip
 import hashlib
 import io
 import json
-import platform as host
 import shutil
 import time
 import zlib
@@ -35,15 +34,9 @@ from task_manager.embedded_engine.store.layers import LayerStore, Record, Worksp
 if TYPE_CHECKING:
     from task_manager.embedded_engine.images.registry import RegistryClient
 
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "riscv64": "riscv64"}
 _LARGEST_CONFIG = 8 << 20
 # How long a tag is taken to stand for the same image.
 _RESOLVED_SECONDS = 60.0
-
-
-def default_platform() -> str:
-    """Return this machine's platform as image indexes name it."""
-    return f"linux/{_ARCHITECTURES.get(host.machine(), host.machine())}"
 
 
 @dataclass(frozen=True)

@@ -193,7 +193,7 @@ def _bind_mount(_: Root, mount: MountSpec) -> int:
 
 
 def _memory_mount(_: Root, mount: MountSpec) -> int:
-    options: list[tuple[str, str | None]] = [("mode", "1777")]
+    options: list[tuple[str, str | None]] = [("source", "tmpfs"), ("mode", "1777")]
     if mount.size is not None:
         options.append(("size", str(mount.size)))
     return kernel.new_mount("tmpfs", options, kernel.MOUNT_ATTR_NOSUID | kernel.MOUNT_ATTR_NODEV)

@@ -42,6 +42,8 @@ _INIT_CAPABILITIES = frozenset({_CAP_KILL})
 # The kernel does not give numbers below this one out again.
 _RESERVED_PROCESSES = 300
 _FIRST_INHERITED = 3
+# What commands see as process 1, as in other engines.
+_NAME = b".init"
 _SIGNAL_BASE = 128
 
 
@@ -75,7 +77,7 @@ def run(spec: SandboxSpec, standard: tuple[int, int, int], report: int, surround
     try:
         code = _run(spec, standard, report, surroundings)
     except UnknownUserError as error:
-        _tell(report, {"error": str(error)})
+        _tell(report, {"error": str(error), "errno": 0})
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
         _tell(report, {"error": f"{error.strerror}{where}", "errno": error.errno})
@@ -101,6 +103,7 @@ def _run(spec: SandboxSpec, standard: tuple[int, int, int], report: int, surroun
     if is_abandoned(report):
         return 1
     kernel.hide_from_tracing()
+    kernel.name_process(_NAME)
     os.setsid()
     os.umask(0o022)
     socket.sethostname(spec.hostname)
