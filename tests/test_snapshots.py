@@ -1,6 +1,7 @@
 """What a run reads stays as it was when the run was started."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,6 @@ def test_unused_ones_are_removed(tmp_path: Path, source: Path) -> None:
     first = snapshots.take(source, ignored=False)
     (source / "a.txt").write_text("b")
     second = snapshots.take(source, ignored=False)
-    assert snapshots.remove_except({second}) == 1
+    assert snapshots.remove_except({second}, unused_since=time.time() + 60) == 1
     assert not snapshots.path(first).exists()
     assert snapshots.path(second).is_dir()

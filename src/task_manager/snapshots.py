@@ -94,12 +94,21 @@ class Snapshots:
             return self._list_again(digest)
         return found
 
-    def remove_except(self, digests: Collection[str]) -> int:
-        """Remove all snapshots but these; return how many were removed."""
+    def remove_except(self, digests: Collection[str], *, unused_since: float) -> int:
+        """Remove snapshots that no run was started with for a while.
+
+        Args:
+            digests: Those that stay in any case.
+            unused_since: Since when, in seconds since 1970.
+
+        Returns:
+            How many were removed.
+        """
         kept = {self.path(digest).name for digest in digests}
         removed = 0
         for folder in self._folder.glob("*"):
-            if folder.name not in kept and not folder.name.startswith("."):
+            is_used = folder.name in kept or folder.stat().st_mtime >= unused_since
+            if not is_used and not folder.name.startswith("."):
                 shutil.rmtree(folder, ignore_errors=True)
                 removed += 1
         return removed

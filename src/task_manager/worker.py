@@ -19,7 +19,8 @@ from task_manager.errors import NotFound, RunTaken, TaskManagerError
 from task_manager.models import Event, WorkerRecord, WorkerState, WorkflowRun, utc_now
 from task_manager.orchestration import Attempt, Orchestrator
 from task_manager.run_executor import RunExecutor
-from task_manager.store import Store, events, queue, workers
+from task_manager.snapshots import Snapshots
+from task_manager.store import Store, events, queue, runs, workers
 from task_manager.structured_log import get_logger
 from task_manager.workflow_status import WorkflowStatus
 
@@ -33,6 +34,10 @@ _LOOK_SECONDS: Final = 1.0
 _SHORTEST_LOOK_SECONDS: Final = 0.01
 _AFTER_ERROR_SECONDS: Final = 1.0
 _TOGETHER_SECONDS: Final = 0.05
+_DAY: Final = 24 * 3600
+_TIDY_AFTER: Final = timedelta(minutes=1)
+_TIDY_EVERY: Final = timedelta(hours=1)
+_ATTEMPTS_KEPT: Final = timedelta(hours=1)
 
 
 class Worker:
@@ -88,6 +93,7 @@ class Worker:
         self._stopping = False
         self._reconcile_at = 0.0
         self._busy_at = now
+        self._tidy_at = now + _TIDY_AFTER
 
     @property
     def idle_since(self) -> datetime | None:
@@ -204,6 +210,7 @@ class Worker:
             self._reconcile_at = loop.time() + _RECONCILE_SECONDS
             await self._take_over()
             await self._reconcile()
+            await self._tidy_up()
         for run_id in await self._store.run(queue.released):
             await self._store.run(queue.release, run_id, now=self._clock())
         waiting = self._looked_up(await self._store.run(queue.load))
@@ -269,6 +276,19 @@ class Worker:
         mine = {Attempt(run.id, run.attempt): run for run in under_way if run.worker_id not in others}
         for attempt in await self._orchestrator.unknown(mine):
             await self._orchestrator.hand_over(attempt, rank=rank(mine[attempt].priority))
+
+    async def _tidy_up(self) -> None:
+        """At a quiet time, remove what runs that are over left and nobody needs."""
+        now = self._clock()
+        if self._running or now < self._tidy_at:
+            return
+        self._tidy_at = now + _TIDY_EVERY
+        forgotten = await self._orchestrator.forget_ended(now - _ATTEMPTS_KEPT)
+        used = {run.snapshot for run in await self._store.run(runs.active) if run.snapshot is not None}
+        unused_since = now.timestamp() - self._settings.snapshot_days * _DAY
+        snapshots = Snapshots(self._store.data_dir)
+        removed = await asyncio.to_thread(snapshots.remove_except, used, unused_since=unused_since)
+        log.info("tidied_up", attempts=forgotten, snapshots=removed)
 
     async def _follow(self, sequence: int) -> None:
         """Look at the queue when something happened, and end runs whose end was asked for."""

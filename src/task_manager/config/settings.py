@@ -290,6 +290,12 @@ class Settings(_Frozen):
     shutdown_seconds: Annotated[float, Field(ge=0, le=_WEEK)] = Field(
         10.0, description="Seconds that runs have to end in when their worker is stopped."
     )
+    snapshot_days: float = Field(
+        30.0,
+        ge=1,
+        le=36_500,
+        description="Days for which a source folder's snapshot is kept after the last run that was started with it.",
+    )
     default_run_timeout: Seconds | None = Field(None, description="Seconds, for pipelines that state none.")
     engine_reconnects: int = Field(
         3,

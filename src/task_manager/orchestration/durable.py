@@ -14,6 +14,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +31,8 @@ DATABASE_FILE: Final = "orchestration.db"
 _POLL_SECONDS: Final = 0.1
 _SELDOM_SECONDS: Final = 10.0
 _MOST_RECOVERIES: Final = 1_000_000  # The store counts, and gives up much earlier.
+_ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
+_REMOVED_AT_ONCE: Final = 500
 _KEPT = ("ENQUEUED", "DELAYED", "PENDING")
 
 
@@ -126,6 +129,23 @@ class DurableOrchestrator:
         for workflow in begun:
             await DBOS.resume_workflow_async(workflow.workflow_id, queue_name=QUEUE)
         return len(begun)
+
+    async def forget_ended(self, before: datetime) -> int:
+        """Remove the workflows of attempts that ended."""
+        removed = 0
+        while True:
+            ended = await DBOS.list_workflows_async(
+                name=[WORKFLOW],
+                status=[*_ENDED],
+                end_time=before.isoformat(),
+                limit=_REMOVED_AT_ONCE,
+                load_input=False,
+                load_output=False,
+            )
+            if not ended:
+                return removed
+            await DBOS.delete_workflows_async([workflow.workflow_id for workflow in ended])
+            removed += len(ended)
 
     async def stop(self) -> None:
         """End DBOS; the loop gets an executor of its own again, since DBOS takes its away with it."""

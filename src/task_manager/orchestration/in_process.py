@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
+from datetime import datetime
 
 from task_manager.orchestration.protocol import Attempt, CarryOut
 
@@ -35,6 +36,11 @@ class InProcessOrchestrator:
     async def adopt(self, worker_id: str) -> int:
         """Nothing: what another process had is found in the store."""
         del worker_id
+        return 0
+
+    async def forget_ended(self, before: datetime) -> int:
+        """Nothing: those that ended are not known any more."""
+        del before
         return 0
 
     async def stop(self) -> None:

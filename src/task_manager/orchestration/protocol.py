@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol, Self
 
 
@@ -57,6 +58,9 @@ class Orchestrator(Protocol):
 
     async def adopt(self, worker_id: str) -> int:
         """Take over the attempts of a worker that is gone; returns how many those are."""
+
+    async def forget_ended(self, before: datetime) -> int:
+        """Forget attempts that ended before a moment; returns how many those were."""
 
     async def stop(self) -> None:
         """End without waiting; attempts under way stay kept, where anything is kept beyond this process."""
