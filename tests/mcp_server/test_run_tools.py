@@ -86,7 +86,8 @@ async def test_a_wait_tells_of_progress(agent: Agent, project: str) -> None:
 
 
 async def test_a_run_is_repeated(agent: Agent, succeeded: str) -> None:
-    again = await agent.more("retry_run", run_id=succeeded)
+    again = await agent.more("retry_run", run_id=succeeded, idempotency_key="again")
+    assert (await agent.more("retry_run", run_id=succeeded, idempotency_key="again"))["id"] == again["id"]
     assert (await agent.finished(again["id"]))["status"] == "succeeded"
     assert (await agent.more("explain_cache", run_id=again["id"]))["text"]
     assert (await agent.more("predict_cache", task_id=again["task_id"]))["outcome"] in ("hit", "miss", "off")

@@ -35,6 +35,13 @@ async def test_a_key_creates_a_task_once(agent: Agent, project: str) -> None:
     assert error["code"] == "conflict"
 
 
+async def test_a_key_creates_a_project_and_a_phase_once(agent: Agent) -> None:
+    made = [await agent.more("create_project", name="Once", idempotency_key="p") for _ in range(2)]
+    assert made[0]["id"] == made[1]["id"]
+    phases = [await agent.more("create_phase", project_id="Once", name="Check", idempotency_key="f") for _ in range(2)]
+    assert phases[0]["id"] == phases[1]["id"]
+
+
 async def test_an_unknown_template_is_told_when_it_is_named(agent: Agent, project: str) -> None:
     error = await agent.error("create_task", title="Test", project_id=project, template_id="python-test")
     assert error["details"]["near"][0] == "python-tests"

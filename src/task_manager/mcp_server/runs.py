@@ -156,14 +156,14 @@ class RunTools:
         return brief_run(await workflows.cancel_run(run_id, actor=caller_name()))
 
     @tool("Run again", access=TokenScope.RUN)
-    async def retry_run(self, run_id: str, from_step: str | None = None) -> RunView:
+    async def retry_run(self, run_id: str, from_step: str | None = None, idempotency_key: str | None = None) -> RunView:
         """Start a run again with the same workflow and sources; from_step repeats from there on.
 
         After a change of sources or task use execute_task_workflow instead.
         """
         application = await self._backend.application()
         workflows = await application.workflows()
-        run = await workflows.rerun(run_id, from_step=from_step, actor=caller_name())
+        run = await workflows.rerun(run_id, from_step=from_step, actor=caller_name(), idempotency_key=idempotency_key)
         return brief_run(run, next_=f"wait_for_run(run_id={run.id!r})")
 
     @tool("Why a run waits")

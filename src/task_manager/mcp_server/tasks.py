@@ -245,10 +245,13 @@ class TaskTools:
         description: str = "",
         source_folder: str | None = None,
         metadata: dict[str, Any] | None = None,
+        idempotency_key: str | None = None,
     ) -> ProjectView:
         """Create a project: a body of work with a source folder. Rarely needed: create_task makes one."""
         application = await self._backend.application()
-        project = await application.tasks.create_project(name, description, source_folder, metadata)
+        project = await application.tasks.create_project(
+            name, description, source_folder, metadata, idempotency_key=idempotency_key
+        )
         return project_view(project, full=True)
 
     @tool("Show a project")
@@ -282,10 +285,13 @@ class TaskTools:
         return RemovedView(id=project.id, runs=len(removed))
 
     @tool("Create a phase", access=TokenScope.RUN)
-    async def create_phase(self, project_id: str, name: str, order: int | None = None) -> PhaseView:
+    async def create_phase(
+        self, project_id: str, name: str, order: int | None = None, idempotency_key: str | None = None
+    ) -> PhaseView:
         """Create a phase of a project: a group of tasks, in an order."""
         application = await self._backend.application()
-        return phase_view(await application.tasks.create_phase(project_id, name, order))
+        phase = await application.tasks.create_phase(project_id, name, order, idempotency_key=idempotency_key)
+        return phase_view(phase)
 
     @tool("List phases")
     async def list_phases(self, project_id: str) -> PhasesView:
