@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from task_manager.errors import EngineError
 from task_manager.failure_rules import FailureClass
 from task_manager.models import WorkflowRun
 from task_manager.results.diagnosis import Diagnosis
 from task_manager.results.run_changes import ChangeKind
+from task_manager.store import events
 from task_manager.testing import FakeCall, FakeExec
 from task_manager.workflow_status import WorkflowStatus
 from tests.test_task_workflow_integration import Scene, scene
@@ -92,6 +94,19 @@ async def test_a_time_out_ends_the_run_where_nothing_else_is_set(tmp_path: Path)
         s.engine.hold = asyncio.Event().wait
         run, _ = await ended(s, pipeline=pipeline)
         assert (run.status, run.attempt) == (WorkflowStatus.TIMED_OUT, 1)
+
+
+async def test_where_the_engines_cache_is_damaged_it_is_repaired_and_every_step_runs_anew(tmp_path: Path) -> None:
+    gone = EngineError("[Errno 2] No such file or directory: '/data/engine/entries/12/12ab/0'")
+    async with scene(tmp_path, each_time(FakeExec(error=gone), FakeExec()), **AT_ONCE) as s:
+        run, _ = await ended(s)
+        assert (run.status, run.attempt) == (WorkflowStatus.SUCCEEDED, 2)
+        happened = await s.store.run(events.after, 0, run_id=run.id)
+        told = [one.reason.details["recovery"] for one in happened if one.reason and "recovery" in one.reason.details]
+        (recovery,) = told
+        assert isinstance(recovery, dict)
+        assert (recovery["rule"], recovery["fresh"]) == ("engine_cache_entry_unreadable", True)
+        assert str(recovery["action"]).startswith("Of the engine's cache 0 entries were damaged, and removed.")
 
 
 async def test_a_pipelines_own_rule_decides_whether_it_is_tried_again(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ class RunRecovery:
         """Another attempt for a run that is about to end, if one may help.
 
         Args:
-            run: The run as it is.
+            run: The run.
             pipeline: What it executes; its retry policy wins over the setting's.
             status: How it is about to end.
             reason: Why.
@@ -112,6 +112,7 @@ class RunRecovery:
         """
         if reason.code == EngineLost.code and self._settings.engine_reconnects:
             return None  # Its steps were tried again already, as often as that setting says.
+        run = await self._store.run(runs.get, run.id)  # by now it may have an engine
         happened = await events_of_run(self._store, run.id)
         failure = await failure_of_run(self._store, run.evolve(status=status, reason=reason), happened)
         policy = _policy(pipeline, self._settings)
@@ -135,7 +136,7 @@ class RunRecovery:
     async def _prepare(self, run: WorkflowRun, failure: Classification, delay: float, policy: RetryPolicy) -> str:
         """Do what the failure's kind asks for; return what is done, in one sentence or two."""
         again = f"Tried again after {delay:.2g} s"
-        if failure.remedy is Remedy.REPAIR_ENGINE_CACHE and (run.engine or "").startswith(_EMBEDDED):
+        if failure.remedy is Remedy.REPAIR_ENGINE_CACHE and _EMBEDDED in (run.engine or ""):
             return f"{await self._repaired()} {again}; every step runs anew."
         if _gets_longer(failure, policy):
             return f"{again}, with {policy.time_factor:g} times the time."
