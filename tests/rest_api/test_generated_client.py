@@ -11,7 +11,7 @@ import pytest
 from tests.rest_api.publish_document import PUBLISHED
 from tests.rest_api.server import RunningApi
 
-PROGRAM = '''
+PROGRAM = """
 import sys, time
 from generated import Client
 from generated.api.projects import create_project, get_project, update_project
@@ -37,7 +37,7 @@ assert (changed.description, changed.revision) == ("d", 2)
 missing = get_project.sync("nobody", client=client)
 assert isinstance(missing, Problem) and missing.code == "not_found"
 print("done")
-'''
+"""
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +45,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder in which the generated package lies."""
     folder = tmp_path_factory.mktemp("client")
     (folder / "config.yml").write_text("package_name_override: generated\npost_hooks: []\n")
-    command = ["generate", "--path", PUBLISHED, "--meta", "none", "--output-path", folder / "generated"]
+    command = ["generate", "--path", str(PUBLISHED), "--meta", "none", "--output-path", str(folder / "generated")]
     made = subprocess.run(
         [Path(sys.executable).parent / "openapi-python-client", *command, "--config", folder / "config.yml"],
         capture_output=True,

@@ -42,6 +42,12 @@ class RevisionMismatch(errors.Conflict):
     code = "revision_mismatch"
 
 
+class RangeNotSatisfiable(errors.InvalidInput):
+    """A range of bytes that begins after the end of a file."""
+
+    code = "range_not_satisfiable"
+
+
 class RevisionRequired(errors.InvalidInput):
     """A change that does not say which revision it changes."""
 
@@ -54,6 +60,7 @@ STATUS: Final[Mapping[type[TaskManagerError], HTTPStatus]] = MappingProxyType(
         errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
         InvalidRequest: HTTPStatus.BAD_REQUEST,
         RevisionRequired: HTTPStatus.PRECONDITION_REQUIRED,
+        RangeNotSatisfiable: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
         errors.NotFound: HTTPStatus.NOT_FOUND,
         errors.DependencyCycle: HTTPStatus.CONFLICT,
         errors.DependenciesNotMet: HTTPStatus.CONFLICT,

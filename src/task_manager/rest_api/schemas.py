@@ -32,6 +32,7 @@ from task_manager.models import (
 )
 from task_manager.queue_explanation import Wait
 from task_manager.rest_api.views import PageOf
+from task_manager.results.diagnosis import Diagnosis
 from task_manager.run_statistics import Progress
 from task_manager.templating.records import WorkflowTemplate
 from task_manager.workflow_status import Reason, StepStatus, TaskStatus, WorkflowStatus
@@ -409,6 +410,30 @@ class Statistics(_Shown):
     total: SummaryView
     by_template: tuple[NamedSummaryView, ...]
     by_type: tuple[NamedSummaryView, ...]
+
+
+class LogLine(_Shown):
+    """One line that a step wrote."""
+
+    number: int = Field(description="From 1.")
+    text: str
+
+
+class LogView(_Shown):
+    """A part of a log."""
+
+    run_id: str
+    step_id: str
+    stream: str
+    lines: tuple[LogLine, ...]
+    next_line: int | None = Field(description="The `start` of the next request; null at the end.")
+    total_lines: int = Field(description="How many the log has by now.")
+
+
+class DiagnosisView(_Shown):
+    """Why a run failed; null when it did not."""
+
+    diagnosis: Diagnosis | None
 
 
 class EngineCheck(_Shown):
