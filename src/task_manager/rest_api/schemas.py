@@ -51,7 +51,8 @@ def _is_number(given: object) -> object:
     return given
 
 
-WholeNumber = Annotated[int, BeforeValidator(_is_number)]
+Place = Annotated[int, Field(ge=0, le=2**31 - 1), BeforeValidator(_is_number)]
+Port = Annotated[int, Field(ge=1, le=65535), BeforeValidator(_is_number)]
 
 
 class _Given(BaseModel):
@@ -93,16 +94,14 @@ class NewPhase(_Given):
 
     project_id: Reference = Field(description="The project's id or name.")
     name: Name = Field(description="Unique in the project.", examples=["Deliver"])
-    order: WholeNumber | None = Field(
-        None, ge=0, le=2**31 - 1, description="Its place, from 0; null: after all others."
-    )
+    order: Place | None = Field(None, description="Its place, from 0; null: after all others.")
 
 
 class PhaseChanges(_Given):
     """What to change in a phase; what is left out stays as it is."""
 
     name: Name = Field(default_factory=str, examples=["Deliver"])
-    order: WholeNumber = Field(default_factory=int, ge=0, le=2**31 - 1)
+    order: Place = Field(default_factory=int)
 
 
 class TaskChanges(_Given):
@@ -159,7 +158,7 @@ class NewWorkflow(_Given):
 class NewContainer(ContainerSpec):
     """A container that somebody wants to hold."""
 
-    ports: tuple[Annotated[WholeNumber, Field(ge=1, le=65535)], ...] = Field(
+    ports: tuple[Port, ...] = Field(
         (), description="TCP ports that must accept connections before it counts as started."
     )
 
