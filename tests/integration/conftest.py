@@ -69,12 +69,11 @@ def workshop(engine_data: Path, tmp_path: Path) -> OpenWorkshop:
     async def open_workshop(
         communication: DaggerCommunicationManager | None = None, **changes: object
     ) -> AsyncIterator[Workshop]:
-        once = {"retry": {"strategy": "none"}, "cache": {"enabled": False}}
         given = {
             "data_dir": engine_data,
             "engine": "embedded",
             "connect_timeout": 5,
-            "retry": once,
+            "retry": {"strategy": "none"},
             "cache": {"enabled": False},
             **changes,
         }
