@@ -175,10 +175,20 @@ async def test_a_session_reads_a_host_folder_once_unless_told_otherwise(dag: dag
 
 
 async def test_a_host_folder_may_be_filtered_by_its_gitignore(dag: dagger.Client, tmp_path: Path) -> None:
-    (tmp_path / ".gitignore").write_text("*.tmp\n")
-    (tmp_path / "a.tmp").write_text("")
-    (tmp_path / "b").write_text("")
-    assert await dag.host().directory(str(tmp_path), gitignore=True).entries() == [".gitignore", "b"]
+    """In a repository, and then also by those above it; a folder that is ignored itself is not there."""
+    (tmp_path / ".gitignore").write_text("*.tmp\n/sub/*.log\n!sub/kept.log\nbuilt/\n")
+    for name in ("a.tmp", "b", "sub/c.tmp", "sub/d.log", "sub/kept.log", "sub/e", "built/f"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    host = dag.host()
+    outside = await host.directory(str(tmp_path), gitignore=True).entries()
+    assert outside == [".gitignore", "a.tmp", "b", "built/", "sub/"]
+    (tmp_path / ".git").mkdir()
+    root = host.directory(str(tmp_path), gitignore=True, no_cache=True)
+    assert await root.entries() == [".git/", ".gitignore", "b", "sub/"]
+    assert await host.directory(str(tmp_path / "sub"), gitignore=True).entries() == ["e", "kept.log"]
+    with pytest.raises(dagger.QueryError, match="built: no such file or directory"):
+        await host.directory(str(tmp_path / "built"), gitignore=True).entries()
 
 
 async def test_what_a_host_folder_has_no_meaning_for_is_left_out(dag: dagger.Client, tmp_path: Path) -> None:

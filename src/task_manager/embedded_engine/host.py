@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from task_manager.embedded_engine import model
@@ -11,6 +12,7 @@ from task_manager.embedded_engine.patterns import Filter
 from task_manager.embedded_engine.single_flight import SingleFlight
 from task_manager.embedded_engine.snapshots import Snapshot, Threads, with_layer, writable
 from task_manager.embedded_engine.store.copying import CopyOptions, copy_file, copy_folder, digest_folder
+from task_manager.embedded_engine.store.ignoring import IgnoreFiles
 from task_manager.embedded_engine.store.layers import LayerStore
 from task_manager.embedded_engine.store.trees import TreeRoot
 
@@ -59,10 +61,9 @@ class HostFiles:
         return imported
 
     def _folder(self, path: Path, filtered: Filter) -> model.Imported:
-        # What a host's owner ids are means nothing in a container: everything arrives as the engine's user, 0.
-        options = CopyOptions(filtered, keep_owner=False)
         descriptor = _open_folder(path)
         try:
+            options = _options(path, filtered)
             source = TreeRoot(descriptor)
             digest = digest_folder(source, "/", options)
             if self._store.lookup(digest) is not None:
@@ -100,6 +101,18 @@ class HostFiles:
             snapshot = with_layer(self._store, Snapshot(), workspace, digest)
             self._store.commit(workspace, digest, {"outputs": [snapshot.plain()], "kind": "host files"})
             return model.Imported(digest)
+
+
+def _options(path: Path, filtered: Filter) -> CopyOptions:
+    """Return how a folder is copied.
+
+    What a host's owner ids are means nothing in a container: everything arrives as the engine's user, 0. .gitignore
+    files count in repositories alone, then also those above the folder.
+    """
+    above = IgnoreFiles.above(path) if filtered.gitignore else None
+    if above is None:
+        return CopyOptions(replace(filtered, gitignore=False), keep_owner=False)
+    return CopyOptions(filtered, keep_owner=False, ignored_above=above)
 
 
 def _open_folder(path: Path) -> int:

@@ -127,12 +127,12 @@ class Host(ApiObject):
 
     @field
     def find_up(self, name: str, no_cache: bool = False) -> str | None:
-        """The path of the nearest file or folder of a name, from the working folder upwards; null for none."""
+        """The path, from the working folder, of the nearest file or folder of a name there or above; null for none."""
         del no_cache
         folder = self.session.workdir
         for candidate in (folder, *folder.parents):
             if (candidate / name).exists():
-                return str(candidate / name)
+                return os.path.relpath(candidate / name, folder)
         return None
 
     def _host_path(self, path: str) -> Path:

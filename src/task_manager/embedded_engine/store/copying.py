@@ -7,13 +7,11 @@ import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from task_manager.embedded_engine.patterns import Filter
+from task_manager.embedded_engine.store.ignoring import IgnoreFiles
 from task_manager.embedded_engine.store.trees import TreeRoot, copy_bytes, remove_at
-
-if TYPE_CHECKING:
-    from pathspec import GitIgnoreSpec
 
 _CHUNK = 1 << 20
 _PERMISSIONS = 0o7777
@@ -31,13 +29,15 @@ class CopyOptions:
     """How a copy is made.
 
     `mode` replaces the mode of everything copied, `owner` is its user and group id (None: as in the source, or, where
-    that is not kept, the copying process's), `keep_owner` says whether the source's owner counts.
+    that is not kept, the copying process's), `keep_owner` says whether the source's owner counts. `ignored_above` are
+    the .gitignore files that count beside those in what is copied, where they count at all.
     """
 
     filter: Filter = field(default_factory=Filter)
     mode: int | None = None
     owner: tuple[int, int] | None = None
     keep_owner: bool = True
+    ignored_above: IgnoreFiles = field(default_factory=IgnoreFiles)
 
 
 def copy_folder(source: TreeRoot, path: str, target: TreeRoot, target_path: str, options: CopyOptions) -> None:
@@ -53,7 +53,7 @@ def copy_folder(source: TreeRoot, path: str, target: TreeRoot, target_path: str,
             os.fchmod(writing, options.mode)
         if owner:
             os.fchown(writing, *owner)
-        _Copier(options).copy(reading, _Target.opened(writing), "", _Ignored.at_root(options, reading))
+        _Copier(options).copy(reading, _Target.opened(writing), "", _ignored(options, reading))
 
 
 def copy_file(source: TreeRoot, path: str, target: TreeRoot, target_path: str, options: CopyOptions) -> None:
@@ -79,7 +79,7 @@ def digest_folder(source: TreeRoot, path: str, options: CopyOptions) -> str:
     """Return the digest of what `copy_folder` would take: names, kinds, modes, contents; no times, no owners."""
     digest = hashlib.sha256()
     with source.folder(path) as reading:
-        _Copier(options).digest(reading, digest, "", _Ignored.at_root(options, reading))
+        _Copier(options).digest(reading, digest, "", _ignored(options, reading))
     return digest.hexdigest()
 
 
@@ -132,7 +132,7 @@ class _Copier:
     def __init__(self, options: CopyOptions) -> None:
         self._options = options
 
-    def copy(self, reading: int, target: _Target, below: str, ignored: "_Ignored | None") -> None:
+    def copy(self, reading: int, target: _Target, below: str, ignored: IgnoreFiles | None) -> None:
         for child in _children(reading, below):
             takes = self._takes(child, ignored)
             if child.is_folder:
@@ -142,7 +142,7 @@ class _Copier:
                 self._copy_entry(reading, target.ensure(self._options), child)
 
     def _copy_subfolder(
-        self, reading: int, target: _Target, child: "_Child", ignored: "_Ignored | None", *, takes: bool
+        self, reading: int, target: _Target, child: "_Child", ignored: IgnoreFiles | None, *, takes: bool
     ) -> None:
         inside = _Target(target, child.name, child.status)
         if takes:
@@ -167,7 +167,7 @@ class _Copier:
             return
         _apply(writing, name, child.status, self._options)
 
-    def digest(self, reading: int, digest: Digest, below: str, ignored: "_Ignored | None") -> None:
+    def digest(self, reading: int, digest: Digest, below: str, ignored: IgnoreFiles | None) -> None:
         for child in _children(reading, below):
             takes = self._takes(child, ignored)
             if takes:
@@ -176,47 +176,19 @@ class _Copier:
                 with _subfolder(reading, child.name) as inner:
                     self.digest(inner, digest, child.path, ignored.entered(inner, child.path) if ignored else None)
 
-    def _takes(self, child: "_Child", ignored: "_Ignored | None") -> bool:
+    def _takes(self, child: "_Child", ignored: IgnoreFiles | None) -> bool:
         if ignored is not None and ignored.match(child.path, is_folder=child.is_folder):
             return False
         return self._options.filter.takes(child.path)
 
-    def _looks_into(self, path: str, ignored: "_Ignored | None") -> bool:
+    def _looks_into(self, path: str, ignored: IgnoreFiles | None) -> bool:
         if ignored is not None and ignored.match(path, is_folder=True):
             return False
         return self._options.filter.looks_into(path)
 
 
-@dataclass(frozen=True)
-class _Ignored:
-    """The .gitignore files from the root down to one folder."""
-
-    specs: tuple[tuple[str, "GitIgnoreSpec"], ...] = ()
-
-    @classmethod
-    def at_root(cls, options: CopyOptions, folder: int) -> "_Ignored | None":
-        return cls().entered(folder, "") if options.filter.gitignore else None
-
-    def entered(self, folder: int, path: str) -> "_Ignored":
-        """Return this with what the folder's own .gitignore adds."""
-        from pathspec import GitIgnoreSpec
-
-        try:
-            descriptor = os.open(".gitignore", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-        except OSError:
-            return self
-        with os.fdopen(descriptor, encoding="utf-8", errors="replace") as file:
-            spec = GitIgnoreSpec.from_lines(file.read().splitlines())
-        return _Ignored((*self.specs, (path, spec)))
-
-    def match(self, path: str, *, is_folder: bool) -> bool:
-        """Return whether the innermost file that says something about a path says to ignore it."""
-        for base, spec in reversed(self.specs):
-            inner = path[len(base) :].lstrip("/") if base else path
-            verdict = spec.check_file(inner + "/" if is_folder else inner).include
-            if verdict is not None:
-                return verdict
-        return False
+def _ignored(options: CopyOptions, folder: int) -> IgnoreFiles | None:
+    return options.ignored_above.entered(folder, "") if options.filter.gitignore else None
 
 
 @dataclass(frozen=True)
