@@ -54,7 +54,7 @@ def serving(make: Callable[[], Application], *, longest_stream: float = LONGEST_
             yield
 
     app = Starlette(routes=[Mount(PREFIX, create_app(application, longest_stream=longest_stream))], lifespan=lifespan)
-    # Its protocol is stated: asyncio sets TCP_NODELAY only on sockets that say they are TCP, and answers wait without it.
+    # Its protocol is stated: asyncio sets TCP_NODELAY only on sockets that say so, and answers wait without it.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(2048)
