@@ -1,6 +1,7 @@
 """Fixtures that any test may use: real images, real registries, small disks."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from tests.environment.registry import Registry, black_hole_address, refused_add
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(skips)
+    # Who starts the tests in the background may have interrupts ignored, which programs under test would inherit.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # Whoever runs something twice means to execute it twice; tests of the cache switch it on.
     os.environ["TASK_MANAGER_CACHE_ENABLED"] = "false"
 

@@ -56,22 +56,13 @@ class TaskPlanning:
         self._store = store
         self._clock = clock
 
-    async def project_of_folder(self, folder: Path) -> Project:
-        """The project whose source is that folder's git root, or the folder; made when there is none.
-
-        Raises:
-            SourceNotFound: The folder does not exist.
-        """
-        root = await asyncio.to_thread(_root_of, Path(str(absolute_folder(folder))))
-        return await self._store.run(_project_of_folder, root, self._clock())
-
     async def create_task(
-        self, project_id: str, title: str, fields: Mapping[str, Any], *, idempotency_key: str | None = None
+        self, project: str | Path, title: str, fields: Mapping[str, Any], *, idempotency_key: str | None = None
     ) -> Task:
         """Create a task.
 
         Args:
-            project_id: The project's id or name.
+            project: The project's id or name; or a folder, see `create_plan`.
             title: For people.
             fields: See `task_service.TaskFields`; None stands for the default.
             idempotency_key: Names this call: made again with the same key, it returns the same task.
@@ -81,16 +72,17 @@ class TaskPlanning:
             InvalidInput: A value does not fit.
             NotFound: There is no such project, phase or dependency.
         """
-        (task,) = await self.create_plan(project_id, [PlannedTask(title, (), fields)], idempotency_key=idempotency_key)
+        (task,) = await self.create_plan(project, [PlannedTask(title, (), fields)], idempotency_key=idempotency_key)
         return task
 
     async def create_plan(
-        self, project_id: str, planned: Sequence[PlannedTask], *, idempotency_key: str | None = None
+        self, project: str | Path, planned: Sequence[PlannedTask], *, idempotency_key: str | None = None
     ) -> tuple[Task, ...]:
         """Create tasks with their dependencies, all or none.
 
         Args:
-            project_id: The project's id or name.
+            project: The project's id or name; or a folder: the project whose source is that folder's git root, or the
+                folder itself, made with the tasks when there is none.
             planned: The tasks, in any order.
             idempotency_key: Names this call: made again with the same key, it returns the same tasks.
 
@@ -102,15 +94,24 @@ class TaskPlanning:
             DependencyCycle: Tasks would wait for each other; the titles are named in order.
             InvalidInput: A value does not fit; two tasks have the same title; the plan is empty or too long.
             NotFound: There is no such project, phase or dependency.
+            SourceNotFound: The folder does not exist.
         """
         _check_plan(planned)
         now = self._clock()
-        project = await self._store.run(projects.find, project_id)
+        named, find = await self._project(project, now)
         asked = [{"title": one.title, "after": list(one.after), **one.fields} for one in planned]
-        call = Call("create_plan", idempotency_key, to_jsonable_python({"project": project.id, "tasks": asked}))
+        call = Call("create_plan", idempotency_key, to_jsonable_python({"project": named, "tasks": asked}))
         return await once_all(
-            self._store, call, tasks.get, lambda c: _create_in_order(c, project.id, planned, now), now=now
+            self._store, call, tasks.get, lambda c: _create_in_order(c, find(c).id, planned, now), now=now
         )
+
+    async def _project(self, project: str | Path, now: datetime) -> tuple[str, Callable[[Connection], Project]]:
+        """What a project is known by, and what finds it in a transaction, or makes it there."""
+        if isinstance(project, Path):
+            root = await asyncio.to_thread(_root_of, Path(str(absolute_folder(project))))
+            return str(root), lambda c: _project_of_folder(c, root, now)
+        found = await self._store.run(projects.find, project)
+        return found.id, lambda c: projects.get(c, found.id)
 
     async def claim_next(
         self,

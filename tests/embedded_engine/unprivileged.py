@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal, NoReturn
 
 from task_manager.embedded_engine import kernel
+from task_manager.embedded_engine.sandbox.uplink import TUNNELS
 
 Ids = Literal["subordinate", "single"]
 USER, USER_ID, GROUP_ID = "nobody", 65534, 65534
@@ -83,6 +84,17 @@ def _give_ids(folder: Path, ids: Ids) -> None:
             kernel.mount(str(own), str(target), "none", kernel.MS_BIND)
 
 
+def _open_tunnels() -> None:
+    """Gives everybody in the namespace the device that connects networks, as most distributions do."""
+    device = Path(TUNNELS)
+    if not device.exists():
+        return
+    number = device.stat().st_rdev
+    kernel.mount("tmpfs", str(device.parent), "tmpfs", 0, "mode=755")
+    os.mknod(device, stat.S_IFCHR | 0o666, number)
+    device.chmod(0o666)
+
+
 def _become_user(folder: Path, command: Sequence[str]) -> NoReturn:
     os.setgroups([])
     os.setgid(GROUP_ID)
@@ -104,6 +116,7 @@ def main() -> NoReturn:
     kernel.mount("none", "/", "none", kernel.MS_REC | kernel.MS_PRIVATE)
     _give_ids(options.folder, options.ids)
     _uncover(needed_folders())
+    _open_tunnels()
     _become_user(options.folder, options.command)
 
 

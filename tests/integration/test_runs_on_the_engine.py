@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from pathlib import Path
 
 import pytest
@@ -163,7 +164,8 @@ async def test_what_a_step_wrote_before_its_time_limit_is_kept(workshop: OpenWor
 
 async def test_an_equal_step_of_a_later_run_comes_from_the_cache(workshop: OpenWorkshop, busybox_image: str) -> None:
     async with workshop() as shop:
-        task = await shop.task("Random", sh("cat /proc/sys/kernel/random/uuid", image=busybox_image))
+        script = f"cat /proc/sys/kernel/random/uuid # {uuid.uuid4()}: no other test has run it"
+        task = await shop.task("Random", sh(script, image=busybox_image))
         first, second = await shop.run(task), await shop.run(task)
         assert log_of(shop, first.run.id) == log_of(shop, second.run.id) != ""
         assert [state.steps[0].cached for state in (first, second)] == [False, True]

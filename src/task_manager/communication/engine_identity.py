@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 from task_manager.communication.sessions import EngineKind, choose_engine, dagger_program
 from task_manager.config import Settings
+from task_manager.errors import EngineUnavailable
 
 _VERSION_SECONDS = 10.0
 
@@ -42,9 +43,14 @@ async def identify_engine(settings: Settings) -> EngineIdentity:
 async def _version(program: str) -> str:
     """The second word of what `dagger version` prints, such as `v0.21.8`."""
     null = asyncio.subprocess.DEVNULL
-    process = await asyncio.create_subprocess_exec(
-        program, "version", stdin=null, stdout=asyncio.subprocess.PIPE, stderr=null
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            program, "version", stdin=null, stdout=asyncio.subprocess.PIPE, stderr=null
+        )
+    except OSError as error:
+        raise EngineUnavailable(
+            f"{program} cannot be started: {error.strerror}.", remedy="Name a dagger command, or use engine = embedded."
+        ) from error
     try:
         async with asyncio.timeout(_VERSION_SECONDS):
             output, _ = await process.communicate()

@@ -113,7 +113,7 @@ class TaskTools:
             "phase_id": phase_id,
         }
         _check_template(application, template_id)
-        project = project_id or await _project_here(application)
+        project = project_id or Path.cwd()
         task = await application.planning.create_task(project, title, fields, idempotency_key=idempotency_key)
         return task_view(task, next_=f"execute_task_workflow(task_id={task.id!r})")
 
@@ -128,7 +128,7 @@ class TaskTools:
         application = await self._backend.application()
         for one in tasks:
             _check_template(application, one.template_id)
-        project = project_id or await _project_here(application)
+        project = project_id or Path.cwd()
         made = await application.planning.create_plan(
             project, [_planned(one) for one in tasks], idempotency_key=idempotency_key
         )
@@ -312,10 +312,6 @@ async def project_overview(application: Application, project_id: str) -> Project
             "tasks": {status.value: count for status, count in counted.items() if count},
         }
     )
-
-
-async def _project_here(application: Application) -> str:
-    return (await application.planning.project_of_folder(Path.cwd())).id
 
 
 def _check_template(application: Application, template_id: str | None) -> None:
