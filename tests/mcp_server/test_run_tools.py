@@ -1,12 +1,15 @@
 """Runs for agents: from a wish to a verified result, and to a diagnosis."""
 
 import asyncio
+from typing import get_args
 
 import pytest
 from mcp import Client
 
 from task_manager import Application
+from task_manager.mcp_server.runs import StatusOfRun
 from task_manager.mcp_server.server import ProductServer
+from task_manager.workflow_status import WorkflowStatus
 from tests.mcp_server.conftest import Agent, held, named, shell_pipeline
 
 
@@ -126,3 +129,7 @@ async def test_execute_returns_its_handle_in_under_a_second(agent: Agent, projec
     async with asyncio.timeout(5):  # one second on a quiet machine
         run = await agent.call("execute_task_workflow", task_id=task["id"])
     await agent.more("cancel_run", run_id=run["id"])
+
+
+def test_runs_are_asked_for_by_any_status() -> None:
+    assert get_args(StatusOfRun) == tuple(WorkflowStatus)

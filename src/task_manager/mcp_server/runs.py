@@ -57,6 +57,7 @@ StatusOfRun = Literal[
     "cancelled",
     "timed_out",
     "skipped",
+    "lost",
 ]
 
 
