@@ -43,13 +43,17 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 	$(BIN)/pytest tests/test_links.py
 
-# Tests run in as many processes as there are processors, up to four.
-PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+# Tests run in as many processes as there are processors, up to four; those that measure time run after them, alone.
+PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal -m "not alone"
+PYTEST_ALONE := $(BIN)/pytest --numprocesses 0 -m alone
 PYTEST_ARGS ?=
+# Arguments may choose tests of one kind only; pytest ends with 5 where it has none to run.
+NONE_CHOSEN := $(if $(PYTEST_ARGS),|| test $$? -eq 5)
 
 .PHONY: test
 test: packages check
-	$(PYTEST) $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS) $(NONE_CHOSEN)
+	$(PYTEST_ALONE) $(PYTEST_ARGS) $(NONE_CHOSEN)
 
 .PHONY: test-quick
 test-quick: $(VENV)/.dev

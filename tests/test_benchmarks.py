@@ -1,10 +1,11 @@
-"""The benchmarks run, and what they measure is not far from its goal even while tests run beside them."""
+"""The benchmarks run, and what they measure is not far from its goal."""
 
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from benchmarks import cache, logs, runs, store
 from benchmarks.__main__ import main
 from benchmarks.engine import BENCHMARKS, Counts
@@ -12,34 +13,52 @@ from benchmarks.figures import Bound, Figure, Goal
 from benchmarks.laboratory import Laboratory, laboratory
 
 FEW = Counts(steps=5, connections=1, pipelines=8, rounds=1, long_chain=20, lives=20, stored_runs=20_000, queued=20)
-# Other tests share the machine.
+# A machine may be slower than the one whose figures are promised, and have other work.
 SLACK = 5
+# A moment of other work spoils one measurement, not all.
+ATTEMPTS = 3
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def place() -> AsyncIterator[Laboratory]:
     async with laboratory() as ready:
         yield ready
 
 
+@pytest.mark.alone
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("name", BENCHMARKS)
 async def test_a_figure_is_within_five_times_of_its_goal(place: Laboratory, name: str) -> None:
-    figure = await BENCHMARKS[name](place, FEW)
-    assert figure.goal.is_met(figure.value, slack=SLACK), figure.line()
+    for attempt in range(1, ATTEMPTS + 1):
+        if is_near(await BENCHMARKS[name](place, FEW), attempt):
+            break
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("name", [*store.BENCHMARKS, *logs.BENCHMARKS, *cache.BENCHMARKS])
 def test_a_figure_of_files_is_within_five_times_of_its_goal(name: str) -> None:
-    figure = {**store.BENCHMARKS, **logs.BENCHMARKS, **cache.BENCHMARKS}[name](FEW)
-    assert figure.goal.is_met(figure.value, slack=SLACK), figure.line()
+    measure = {**store.BENCHMARKS, **logs.BENCHMARKS, **cache.BENCHMARKS}[name]
+    for attempt in range(1, ATTEMPTS + 1):
+        if is_near(measure(FEW), attempt):
+            break
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("name", runs.BENCHMARKS)
 async def test_a_figure_of_runs_is_within_five_times_of_its_goal(name: str) -> None:
-    figure = await runs.BENCHMARKS[name](FEW)
-    assert figure.goal.is_met(figure.value, slack=SLACK), figure.line()
+    for attempt in range(1, ATTEMPTS + 1):
+        if is_near(await runs.BENCHMARKS[name](FEW), attempt):
+            break
 
 
+def is_near(figure: Figure, attempt: int) -> bool:
+    """Whether the figure is within five times of its goal; the last attempt's has to be."""
+    near = figure.goal.is_met(figure.value, slack=SLACK)
+    assert near or attempt < ATTEMPTS, figure.line()
+    return near
+
+
+@pytest.mark.asyncio(loop_scope="module")
 async def test_what_should_be_uncached_is_new_and_what_should_be_cached_is_not(place: Laboratory) -> None:
     stamp = ["sh", "-c", "cat /proc/sys/kernel/random/uuid"]
     tag = place.fresh()

@@ -202,6 +202,7 @@ async def test_a_truncated_file_is_a_miss(tmp_path: Path, metrics: CacheMetrics)
     assert list((tmp_path / "entries" / REMOVED).glob("*.json")) == []
 
 
+@pytest.mark.alone
 async def test_a_dead_tier_is_left_out_and_counted(redis: RedisServer, metrics: CacheMetrics) -> None:
     shared = shared_tier(redis.url(), 0.5, metrics)
     cache = over(memory_tier(LIMIT, metrics), shared, metrics=metrics)

@@ -114,6 +114,7 @@ async def test_what_a_killed_session_left_is_swept_by_the_next(tmp_path: Path, b
     assert list((tmp_path / "state/tmp").iterdir()) == []
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("user", ["", "1234"])
 async def test_a_service_hears_that_it_shall_end_however_young_it_is(busybox: dagger.Container, user: str) -> None:
     for _ in range(8):

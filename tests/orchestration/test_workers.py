@@ -144,6 +144,7 @@ async def test_a_run_outlives_the_client_that_started_it(tmp_path: Path) -> None
         assert (await shop.integration.get_run(ended.id)).steps[0].stdout_tail.strip() == "well"
 
 
+@pytest.mark.alone
 async def test_cancelling_leaves_nothing_behind_and_takes_less_than_two_seconds(tmp_path: Path) -> None:
     """Processes, mounts and network namespaces of worker and engine are those that they had before the run."""
     seconds = endless()

@@ -72,6 +72,7 @@ async def test_requests_for_others_and_from_foreign_pages_are_refused(data_dir: 
         assert (await client.get("/projects")).json()["items"] == []
 
 
+@pytest.mark.alone
 async def test_open_streams_end_with_the_server_at_once(data_dir: Path) -> None:
     async with httpx.AsyncClient(timeout=60, trust_env=False) as outside:
         async with server(data_dir) as client:

@@ -112,6 +112,7 @@ def test_a_stream_ends_after_its_time(data_dir: Path) -> None:
         assert client.get("/events/stream").status_code == 200
 
 
+@pytest.mark.alone
 def test_open_streams_do_not_keep_a_server_from_ending(data_dir: Path) -> None:
     with httpx.Client(timeout=60, trust_env=False) as client:
         with serving(lambda: FakedApplication(settings_of(data_dir), FakeEngine())) as api:

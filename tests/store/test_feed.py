@@ -62,6 +62,7 @@ async def test_followers_get_every_event_of_several_processes_once_and_in_order(
         assert [event.sequence for event in one] == sorted(event.sequence for event in one)
 
 
+@pytest.mark.alone
 async def test_what_another_process_writes_comes_soon(store: Store, other_store: Store) -> None:
     """Long before the log is read without a signal."""
     workflow = stored_workflow(store)
