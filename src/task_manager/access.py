@@ -1,21 +1,24 @@
-"""Access tokens: made, shown once, recognised by their digests, revoked."""
+"""Access tokens: made, shown once, recognised by their digests, revoked; and browsers that logged in with one."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Final
 
 from task_manager.errors import InvalidInput
-from task_manager.models import AccessToken, TokenScope, new_id, utc_now
-from task_manager.store import Store, access_tokens
+from task_manager.models import AccessToken, LoginSession, TokenScope, new_id, utc_now
+from task_manager.store import Store, access_tokens, login_sessions
 from task_manager.task_rules import checked
 
 PREFIX: Final = "tm_"
 """What every token begins with, so that people and scanners of secrets know one."""
+
+SESSION_LIFETIME: Final = timedelta(days=30)
+"""How long a browser stays logged in, at most; not longer than its token is accepted."""
 
 _RANDOM_BYTES: Final = 32
 _NOTED_EVERY: Final = timedelta(minutes=1)
@@ -79,9 +82,47 @@ class AccessControl:
         """The token's record; None when it is unknown, revoked or expired."""
         digest = _digest(secret)
         token = await self._store.run(access_tokens.of_digest, digest)
-        now = self._clock()
         if token is None or not hmac.compare_digest(token.digest, digest):
             return None
+        return await self._used(token)
+
+    async def log_in(self, secret: str) -> tuple[LoginSession, str] | None:
+        """Let a browser in that shows a token.
+
+        Returns:
+            Its session, and what the browser shows from now on in the token's place; None when the token is unknown,
+            revoked or expired.
+        """
+        token = await self.recognise(secret)
+        if token is None:
+            return None
+        now = self._clock()
+        shown = secrets.token_urlsafe(_RANDOM_BYTES)
+        session = LoginSession(token=token, digest=_digest(shown), created_at=now, expires_at=now + SESSION_LIFETIME)
+        await self._store.run(login_sessions.insert, session)
+        return session, shown
+
+    async def recognise_session(self, shown: str) -> LoginSession | None:
+        """The session of a browser; None when it has ended, or its token is accepted no more."""
+        digest = _digest(shown)
+        session = await self._store.run(login_sessions.of_digest, digest)
+        if session is None or not hmac.compare_digest(session.digest, digest):
+            return None
+        if session.expires_at <= self._clock() or await self._used(session.token) is None:
+            return None
+        return session
+
+    async def log_out(self, shown: str) -> None:
+        """End the session of a browser, if there is one."""
+        await self._store.run(login_sessions.remove, _digest(shown))
+
+    async def accepted(self, digests: Collection[str]) -> frozenset[str]:
+        """Which of these digests, of tokens or of sessions, are accepted still."""
+        return await self._store.run(login_sessions.accepted, digests, self._clock())
+
+    async def _used(self, token: AccessToken) -> AccessToken | None:
+        """Note that a token was used; None when it has expired."""
+        now = self._clock()
         if token.expires_at is not None and token.expires_at <= now:
             return None
         if token.used_at is None or now - token.used_at >= _NOTED_EVERY:

@@ -224,6 +224,20 @@ class AccessToken(Record):
     used_at: AwareDatetime | None = None
 
 
+class LoginSession(Record):
+    """A browser that logged in with a token, for as long as that token is accepted.
+
+    Attributes:
+        token: What it logged in with.
+        digest: SHA-256 of what the browser holds, in hexadecimal digits.
+    """
+
+    token: AccessToken
+    digest: str
+    created_at: AwareDatetime
+    expires_at: AwareDatetime
+
+
 class Workflow(Record):
     """A task's pipeline with its inputs, ready to run.
 

@@ -86,7 +86,7 @@ async def test_tokens_beyond_their_scope_see_and_do_less(
 async def test_without_a_token_only_programs_of_this_machine_come_in(settings: Settings) -> None:
     request = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
     async with running(settings) as address, httpx.AsyncClient(base_url=address) as http:
-        assert (await http.get("/health")).json() == {"status": "ok"}
+        assert (await http.get("/healthz")).json() == {"status": "ok"}
         proxied = await http.post("/mcp", json=request, headers={"X-Forwarded-For": "192.0.2.1"})
         assert proxied.status_code == 401
         assert proxied.headers["WWW-Authenticate"] == "Bearer"
@@ -113,12 +113,13 @@ async def test_revoked_and_expired_tokens_are_refused(application: Application) 
         ({"Host": "evil.example"}, 421),
         ({"Origin": "https://evil.example"}, 403),
         ({"Origin": "null"}, 403),
-        ({"Origin": "http://localhost:3000"}, 200),
+        ({"Origin": "http://localhost:1"}, 403),
+        ({}, 200),
     ],
 )
 async def test_other_hosts_and_origins_are_refused(address: str, headers: dict[str, str], status: int) -> None:
     async with httpx.AsyncClient(base_url=address) as http:
-        assert (await http.get("/health", headers=headers)).status_code == status
+        assert (await http.get("/login", headers=headers)).status_code == status
 
 
 async def test_a_token_is_shown_once_and_kept_as_a_digest(application: Application) -> None:

@@ -219,7 +219,7 @@ def differences(c: SqlConnection) -> list[object]:
 
 def back_to_version_2(c: SqlConnection) -> None:
     """What later versions added is gone."""
-    for table in ("task_claims", "read_results", "access_tokens", "cache_records"):
+    for table in ("task_claims", "read_results", "login_sessions", "access_tokens", "cache_records"):
         c.exec_driver_sql(f"DROP TABLE {table}")
     for index in ("ix_runs_flight", "ix_runs_statistics"):
         c.exec_driver_sql(f"DROP INDEX {index}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from types import MappingProxyType
@@ -17,11 +16,10 @@ from starlette.routing import compile_path
 from task_manager import errors
 from task_manager.documents import place_text
 from task_manager.errors import TaskManagerError
+from task_manager.problem_documents import PROBLEM_MEDIA_TYPE, problem_document
 from task_manager.structured_log import get_logger
 
 log = get_logger(__name__)
-
-PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
 
 
 class InvalidRequest(errors.InvalidInput):
@@ -136,7 +134,7 @@ def answer_with_problems(app: FastAPI) -> None:
 def problem_response(error: TaskManagerError) -> Response:
     """The answer that tells of an error."""
     status = status_of(type(error))
-    return _response(status, error.code, error.message, remedy=error.remedy, details=error.details)
+    return problem_document(status, error.code, error.message, remedy=error.remedy, details=error.details)
 
 
 async def _of_tree(request: Request, error: TaskManagerError) -> Response:
@@ -161,7 +159,7 @@ async def _of_http(request: Request, error: HTTPException) -> Response:
     status = HTTPStatus(error.status_code)
     code = _CODES.get(status, status.name.lower())
     detail = error.detail if error.detail and error.detail != status.phrase else status.description or status.phrase
-    return _response(status, code, detail, headers=headers)
+    return problem_document(status, code, detail, headers=headers)
 
 
 def _methods(request: Request) -> list[str]:
@@ -173,7 +171,7 @@ def _methods(request: Request) -> list[str]:
 
 
 async def _unexpected(request: Request, _error: Exception) -> Response:
-    return _response(
+    return problem_document(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "unexpected",
         f"{request.method} {request.url.path} failed for a reason that nobody expected.",
@@ -189,26 +187,3 @@ def _said(finding: Mapping[str, Any]) -> str:
 def _place(path: Sequence[str | int]) -> str:
     where, *place = path
     return f"The {where}{f', {place_text(tuple(place))}' if place else ''}"
-
-
-def _response(
-    status: HTTPStatus,
-    code: str,
-    detail: str,
-    *,
-    remedy: str = "",
-    details: Mapping[str, object] | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> Response:
-    document = {
-        "type": f"urn:task-manager:problem:{code}",
-        "title": status.phrase,
-        "status": status.value,
-        "detail": detail,
-        "code": code,
-        "remedy": remedy,
-        "details": dict(details or {}),
-    }
-    # ASCII, since what is told of may hold characters that UTF-8 cannot write.
-    content = json.dumps(document, default=str, allow_nan=False)
-    return Response(content, status, dict(headers or {}), PROBLEM_MEDIA_TYPE)

@@ -10,9 +10,9 @@ from task_manager.errors import InvalidInput, NotFound
 from task_manager.models import AccessToken
 from task_manager.store import tables
 from task_manager.store.database import read_only
-from task_manager.store.records import RecordTable
+from task_manager.store.records import IdentifiedTable
 
-_tokens = RecordTable("token", AccessToken, tables.access_tokens)
+_tokens = IdentifiedTable("token", AccessToken, tables.access_tokens)
 _columns = tables.access_tokens.c
 
 
@@ -40,6 +40,15 @@ def all_(c: Connection) -> tuple[AccessToken, ...]:
 def of_digest(c: Connection, digest: str) -> AccessToken | None:
     """The token of that digest; None when there is none."""
     return _tokens.first(c, _tokens.matching(digest=digest))
+
+
+def get(c: Connection, token_id: str) -> AccessToken:
+    """The token of that id.
+
+    Raises:
+        NotFound: There is none.
+    """
+    return _tokens.get(c, token_id)
 
 
 def used(c: Connection, token_id: str, *, now: datetime) -> None:

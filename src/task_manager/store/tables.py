@@ -252,6 +252,15 @@ class AccessTokenColumns(TypedColumns):
     used_at: Named[datetime | None] = Column(UtcTime)
 
 
+class LoginSessionColumns(TypedColumns):
+    """See `models.LoginSession`; of what the browser holds there is only a digest."""
+
+    digest: Named[str] = Column(String(64), primary_key=True)
+    token_id: Named[str] = Column(ID, _child_of("access_tokens"))
+    created_at: Named[datetime] = Column(UtcTime)
+    expires_at: Named[datetime] = Column(UtcTime)
+
+
 class StepColumns(TypedColumns):
     """See `models.StepRecord`."""
 
@@ -341,6 +350,7 @@ idempotency_keys = Table("idempotency_keys", metadata, IdempotencyKeyColumns)
 task_claims = Table("task_claims", metadata, TaskClaimColumns)
 read_results = Table("read_results", metadata, ReadResultColumns)
 access_tokens = Table("access_tokens", metadata, AccessTokenColumns)
+login_sessions = Table("login_sessions", metadata, LoginSessionColumns)
 steps = Table("steps", metadata, StepColumns)
 events = Table(
     "events",
