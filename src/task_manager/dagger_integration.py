@@ -17,10 +17,10 @@ from task_manager import graph
 from task_manager.artifacts import ArtifactStore, open_artifacts
 from task_manager.caching.compiled import PipelineCache
 from task_manager.communication import DaggerCommunicationManager
-from task_manager.config import Settings, load_settings
+from task_manager.config import Settings, WorkerMode, load_settings
 from task_manager.container_control import ContainerControl
 from task_manager.errors import DependenciesNotMet, DependencyCycle, InvalidInput
-from task_manager.execution import Execution, ExecutionByWorker, ExecutionHere
+from task_manager.execution import Execution, ExecutionByWorker, ExecutionElsewhere, ExecutionHere
 from task_manager.models import Artifact, StepRecord, Task, Workflow, WorkflowRun, WorkflowType, utc_now
 from task_manager.pipeline_converter import PipelineConverter
 from task_manager.repeated_calls import find, find_all
@@ -115,13 +115,16 @@ class TaskWorkflowIntegration(ContainerControl):
             if store is None:
                 store = await asyncio.to_thread(Store.open, settings.data_dir, settings.database_url)
             self.communication.feed = store.feed
-            execution: Execution = (
-                ExecutionHere(store, self.communication, settings, self._clock)
-                if self._execute_here
-                else ExecutionByWorker(store, settings.model_copy(update={"data_dir": store.data_dir}))
-            )
+            execution = self._execution(store)
             maker = WorkflowMaker(store, PipelineConverter(self.templates, cache=PipelineCache()), self._clock)
             self._opened = Opened(store, execution, maker, RunStarter(store, self._clock))
+
+    def _execution(self, store: Store) -> Execution:
+        if self._execute_here:
+            return ExecutionHere(store, self.communication, self.settings, self._clock)
+        if self.settings.worker is WorkerMode.ELSEWHERE:
+            return ExecutionElsewhere()
+        return ExecutionByWorker(store, self.settings.model_copy(update={"data_dir": store.data_dir}))
 
     @cached_property
     def artifacts(self) -> ArtifactStore:

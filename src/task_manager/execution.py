@@ -133,3 +133,17 @@ class ExecutionByWorker:
 
     async def close(self) -> None:
         """Leave the worker at its work."""
+
+
+class ExecutionElsewhere:
+    """Workers that others start; runs stay queued until one takes them."""
+
+    async def prepare(self) -> Reason | None:
+        """Whoever starts the workers chooses their settings."""
+        return None
+
+    async def ensure(self) -> None:
+        """Leave it to others."""
+
+    async def close(self) -> None:
+        """Nothing was started."""

@@ -40,6 +40,7 @@ PACKAGES: Final = (
     Package("postgresql", ("pg_ctlcluster",), "the store on PostgreSQL"),
     Package("redis-server", ("redis-server",), "the tier of the cache that machines share"),
     Package("slirp4netns", ("slirp4netns",), "outbound network of commands, where pasta is not installed"),
+    Package("systemd", ("systemd-analyze",), "checks the service units"),
     Package("uidmap", ("newuidmap", "newgidmap"), "user namespaces with more than one user, for an ordinary user"),
 )
 

@@ -77,6 +77,8 @@ class WorkerMode(StrEnum):
     """A worker process of its own, started when there is none; runs go on when the command ends."""
     HERE = "here"
     """The command itself, which waits for them."""
+    ELSEWHERE = "elsewhere"
+    """Workers that others start, such as a service of the machine; runs wait for one."""
 
 
 class McpTools(StrEnum):
