@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -49,7 +49,6 @@ from task_manager.store import (
     artifacts,
     projects,
     queue,
-    read_only,
     results,
     runs,
     steps,
@@ -67,12 +66,20 @@ _End: TypeAlias = tuple[WorkflowStatus, Reason | None]
 
 @dataclass(frozen=True)
 class _Job:
-    """A run with everything that it is about."""
+    """A run with everything that it is about.
+
+    Attributes:
+        records: Of its steps, as they were when its state was read.
+        last_failures: In which run each step failed most recently; the engine's cache must not answer it.
+        source_folder: Where its sources are; none: it has none.
+    """
 
     run: WorkflowRun
     workflow: Workflow
     task: Task
     project: Project
+    records: Sequence[StepRecord]
+    last_failures: Mapping[str, str]
     folder: Path
     snapshot: Path | None
     allowance: Allowance
@@ -190,20 +197,25 @@ class RunExecutor:
         return await self._store.run(queue.retry, job.run.id, reason=retry.reason, due_at=due_at, now=now)
 
     async def _load(self, run_id: str) -> _Job:
-        run, workflow, task, project = await self._store.run(_read, run_id)
+        run, workflow, task, project, records, last_failures = await self._store.run(_begin, run_id)
         return _Job(
             run,
             workflow,
             task,
             project,
+            records,
+            last_failures,
             run_folder(self._store.data_dir, run.id),
             Snapshots(self._store.data_dir).path(run.snapshot) if run.snapshot else None,
             await self._recovery.allowance(run),
-            await asyncio.to_thread(scrubber_of, workflow.pipeline, self._secret_settings()),
+            await self._scrubber(workflow.pipeline),
         )
 
-    def _secret_settings(self) -> list[str]:
-        return [value for name, value in self._settings.environment.items() if is_secret_name(name)]
+    async def _scrubber(self, pipeline: Pipeline | None) -> Scrubber:
+        settings = [value for name, value in self._settings.environment.items() if is_secret_name(name)]
+        if pipeline is None or not any(step.secrets for step in pipeline.steps):
+            return Scrubber(settings)
+        return await asyncio.to_thread(scrubber_of, pipeline, settings)
 
     def _time_limit(self, job: _Job) -> float | None:
         own = job.workflow.pipeline.timeout if job.workflow.pipeline else None
@@ -227,14 +239,13 @@ class RunExecutor:
             outcomes = await self._run_function(job)
         else:
             outcomes = await self._run_pipeline(job, job.workflow.pipeline)
-        run = await self._enter(job.run.id, WorkflowStatus.PROCESSING)
-        return await self._process(replace(job, run=run), outcomes)
+        run, records = await self._store.run(_enter_processing, job.run.id, self._worker_id, self._clock())
+        return await self._process(replace(job, run=run, records=records), outcomes)
 
     async def _run_pipeline(self, job: _Job, pipeline: Pipeline) -> tuple[StepOutcome, ...]:
         plan = optimise(job.allowance.applied(pipeline, self._settings.default_step_timeout))
-        records = await self._store.run(queue.plan_steps, job.run, pending_records(job.run.id, pipeline.steps))
         context = await self._context(job, pipeline)
-        observer = _Recorder(self._store, job, plan, records, self._clock)
+        observer = _Recorder(self._store, job, plan, self._clock)
         await observer.record_dropped()
         prepared = await self._runner.prepare(plan, context, observer)
         await self._enter(job.run.id, WorkflowStatus.RUNNING, engine=prepared.session.description)
@@ -242,9 +253,8 @@ class RunExecutor:
         return (*outcomes, *_stood_for(outcomes, plan, pipeline))
 
     async def _run_function(self, job: _Job) -> tuple[StepOutcome, ...]:
-        records = await self._store.run(queue.plan_steps, job.run, pending_records(job.run.id, (FUNCTION_STEP,)))
         plan = ExecutionPlan(pipeline=Pipeline(steps=(FUNCTION_STEP,)), layers=((FUNCTION_STEP.id,),))
-        observer = _Recorder(self._store, job, plan, records, self._clock)
+        observer = _Recorder(self._store, job, plan, self._clock)
         async with self._communication.guard() as session:
             await self._enter(job.run.id, WorkflowStatus.RUNNING, engine=session.description)
         outcome = await run_function_step(
@@ -253,7 +263,8 @@ class RunExecutor:
         return (without_secrets(outcome, job.scrubber),)
 
     async def _context(self, job: _Job, pipeline: Pipeline) -> RunContext:
-        await asyncio.to_thread(_require_source, job)
+        if job.source_folder is not None:
+            await asyncio.to_thread(_require_source, job, job.source_folder)
         return RunContext(
             run_id=job.run.id,
             run_folder=job.folder,
@@ -262,14 +273,9 @@ class RunExecutor:
                 self._store, self._artifacts, job.task, pipeline, inputs_folder(job.folder)
             ),
             fresh=job.run.skip_cache or job.allowance.fresh,
-            epochs=await self._epochs(job, pipeline),
+            epochs={**job.last_failures, **dict.fromkeys(_from(pipeline, job.run.from_step), job.run.id)},
             scrubber=job.scrubber,
         )
-
-    async def _epochs(self, job: _Job, pipeline: Pipeline) -> dict[str, str]:
-        """Which steps must not be answered from the engine's cache: those that failed before, and those to repeat."""
-        epochs = await self._store.run(steps.last_failures, job.task.id, before=job.run.id)
-        return {**epochs, **dict.fromkeys(_from(pipeline, job.run.from_step), job.run.id)}
 
     async def _process(self, job: _Job, outcomes: Sequence[StepOutcome]) -> _End:
         kept, too_large = await keep_outputs(
@@ -283,16 +289,14 @@ class RunExecutor:
         )
         for artifact in kept:
             await self._store.run(artifacts.put, artifact)
-        records = await self._store.run(steps.of_run, job.run.id)
         status, reason = _conclusion(outcomes)
         if too_large is not None and status is WorkflowStatus.SUCCEEDED:
             status, reason = WorkflowStatus.FAILED, reason_of(too_large)
-        return await self._store_result(job, records, kept, status, reason)
+        return await self._store_result(job, kept, status, reason)
 
     async def _store_result(
         self,
         job: _Job,
-        records: Sequence[StepRecord],
         kept: Sequence[Artifact],
         status: WorkflowStatus,
         reason: Reason | None,
@@ -304,7 +308,7 @@ class RunExecutor:
             run=ended,
             task=job.task,
             workflow=job.workflow,
-            steps=records,
+            steps=job.records,
             artifacts=kept,
             root=outputs_folder(job.folder),
             now=now,
@@ -332,15 +336,28 @@ class RunExecutor:
         )
 
 
-@read_only
-def _read(c: Connection, run_id: str) -> tuple[WorkflowRun, Workflow, Task, Project]:
+def _begin(
+    c: Connection, run_id: str
+) -> tuple[WorkflowRun, Workflow, Task, Project, Sequence[StepRecord], Mapping[str, str]]:
+    """Plan a run's steps, and read what has to be known to carry it out."""
     run = runs.get(c, run_id)
+    workflow = workflows.get(c, run.workflow_id)
+    planned = workflow.pipeline.steps if workflow.pipeline else (FUNCTION_STEP,)
     return (
         run,
-        workflows.get(c, run.workflow_id),
+        workflow,
         tasks.get(c, run.task_id),
         projects.get(c, run.project_id),
+        queue.plan_steps(c, run, pending_records(run_id, planned)),
+        steps.last_failures(c, run.task_id, before=run_id),
     )
+
+
+def _enter_processing(
+    c: Connection, run_id: str, worker_id: str, now: datetime
+) -> tuple[WorkflowRun, Sequence[StepRecord]]:
+    run = runs.transition(c, run_id, WorkflowStatus.PROCESSING, now=now, worker_id=worker_id)
+    return run, steps.of_run(c, run_id)
 
 
 class _Recorder:
@@ -351,14 +368,13 @@ class _Recorder:
         store: Store,
         job: _Job,
         plan: ExecutionPlan,
-        records: Sequence[StepRecord],
         clock: Callable[[], datetime],
     ) -> None:
         self._store = store
         self._job = job
         self._clock = clock
         self._dropped = plan.dropped
-        self._records = {record.step_id: record for record in records}
+        self._records = {record.step_id: record for record in job.records}
         self._stands_for: dict[str, list[str]] = {}
         for removed, kept in plan.aliases.items():
             self._stands_for.setdefault(kept, []).append(removed)
@@ -376,11 +392,9 @@ class _Recorder:
             await self._change(record, None)
 
     async def step_ended(self, outcome: StepOutcome) -> None:
-        outcome = await asyncio.to_thread(without_secrets, outcome, self._job.scrubber)
         folder = self._job.folder / outcome.step.id
+        outcome = await asyncio.to_thread(_logged, outcome, self._job.scrubber, folder)
         ran = outcome.attempts > 0
-        if ran:
-            await asyncio.to_thread(write_logs, folder, outcome.stdout, outcome.stderr)
         for step_id in self._all(outcome.step):
             before = self._records[step_id]
             await self._change(_ended(before, outcome, self._log_place(folder) if ran else before.log), outcome.reason)
@@ -408,6 +422,13 @@ class _Recorder:
             return
         self._records[record.step_id] = record
         await self._store.run(steps.change, record, reason=reason, now=self._clock())
+
+
+def _logged(outcome: StepOutcome, scrubber: Scrubber, folder: Path) -> StepOutcome:
+    outcome = without_secrets(outcome, scrubber)
+    if outcome.attempts > 0:
+        write_logs(folder, outcome.stdout, outcome.stderr)
+    return outcome
 
 
 def _ended(before: StepRecord, outcome: StepOutcome, log_place: str | None) -> StepRecord:
@@ -467,9 +488,8 @@ def _output_reason(problems: Sequence[Problem]) -> Reason:
     return Reason(code=OutputInvalid.code, text=f"{problems[0].message}{more}", details={"problems": facts})
 
 
-def _require_source(job: _Job) -> None:
-    folder = job.source_folder
-    if folder is not None and not folder.is_dir():
+def _require_source(job: _Job, folder: Path) -> None:
+    if not folder.is_dir():
         raise SourceNotFound(
             f"The source folder {folder} of task {job.task.title!r} does not exist.",
             remedy="Set another: task-manager task update TASK --source FOLDER.",

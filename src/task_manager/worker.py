@@ -7,20 +7,20 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import Final, NoReturn
 
-from task_manager.admission import DEAD_AFTER_SECONDS, EQUAL_RUN, Queue, RunLimits, decide, rank, run_limits
+from task_manager.admission import DEAD_AFTER_SECONDS, EQUAL_RUN, Decision, Queue, RunLimits, decide, rank, run_limits
 from task_manager.cached_runs import CachedRuns
 from task_manager.config import Settings
 from task_manager.errors import NotFound, RunTaken, TaskManagerError
-from task_manager.models import Event, WorkerRecord, WorkerState, WorkflowRun, utc_now
+from task_manager.models import Event, EventKind, WorkerRecord, WorkerState, WorkflowRun, utc_now
 from task_manager.orchestration import Attempt, Orchestrator
 from task_manager.run_executor import RunExecutor
 from task_manager.snapshots import Snapshots
-from task_manager.store import Store, events, queue, runs, workers
+from task_manager.store import Connection, Store, events, queue, read_only, runs, workers
 from task_manager.structured_log import get_logger
 from task_manager.workflow_status import WorkflowStatus
 
@@ -30,10 +30,12 @@ SIGN_OF_LIFE_SECONDS: Final = 2.0
 """How often a worker says that it lives."""
 
 _RECONCILE_SECONDS: Final = 5.0
+_CARRIED_OUT: Final = frozenset({WorkflowStatus.PREPARING, WorkflowStatus.RUNNING, WorkflowStatus.PROCESSING})
 _LOOK_SECONDS: Final = 1.0
 _SHORTEST_LOOK_SECONDS: Final = 0.01
 _AFTER_ERROR_SECONDS: Final = 1.0
 _TOGETHER_SECONDS: Final = 0.05
+_LOOKED_AT: Final = 20
 _DAY: Final = 24 * 3600
 _TIDY_AFTER: Final = timedelta(minutes=1)
 _TIDY_EVERY: Final = timedelta(hours=1)
@@ -211,19 +213,31 @@ class Worker:
             await self._take_over()
             await self._reconcile()
             await self._tidy_up()
-        for run_id in await self._store.run(queue.released):
+        seen = await self._store.run(_glance)
+        for run_id in seen.released:
             await self._store.run(queue.release, run_id, now=self._clock())
-        waiting = self._looked_up(await self._store.run(queue.load))
-        if waiting.candidates:
-            decision = decide(waiting, await self._limits(), self._clock())
-            self._held |= {run_id for run_id, reason in decision.held.items() if reason.code == EQUAL_RUN}
-            for run in decision.admitted:
-                if run.id in self._held:
-                    # The equal run that it waited for is over: now the cache has its result.
-                    self._held.discard(run.id)
-                    self._look_up(run)
-                else:
-                    await self._hand_over(run)
+        limits = run_limits(self._settings, seen.workers, self._clock(), self._dead_after)
+        free = limits.places - seen.handed_over
+        if free <= 0 and self._cache is None:
+            return
+        decision = await self._decide(limits, free)
+        self._held |= {run_id for run_id, reason in decision.held.items() if reason.code == EQUAL_RUN}
+        for run in decision.admitted:
+            if run.id in self._held:
+                # The equal run that it waited for is over: now the cache has its result.
+                self._held.discard(run.id)
+                self._look_up(run)
+            else:
+                await self._hand_over(run)
+
+    async def _decide(self, limits: RunLimits, free: int) -> Decision:
+        """Which runs start now; usually it is enough to look at the first ones."""
+        most = 2 * free + _LOOKED_AT if self._cache is None else None
+        waiting = self._looked_up(await self._store.run(queue.load, most=most))
+        decision = decide(waiting, limits, self._clock())
+        if len(waiting.candidates) == most and len(decision.admitted) < free:
+            return decide(await self._store.run(queue.load), limits, self._clock())
+        return decision
 
     def _looked_up(self, waiting: Queue) -> Queue:
         """The queue without the runs that the cache was not asked for yet; it is being asked."""
@@ -251,10 +265,6 @@ class Worker:
             del self._lookups[run_id]
             self._busy_at = self._clock()
             self.wake()
-
-    async def _limits(self) -> RunLimits:
-        living = await self._store.run(workers.all_)
-        return run_limits(self._settings, living, self._clock(), self._dead_after)
 
     async def _hand_over(self, run: WorkflowRun) -> None:
         if not self._stopping and await self._store.run(queue.hand_over, run.id, run.attempt):
@@ -309,7 +319,8 @@ class Worker:
         for event in page:
             if event.status is WorkflowStatus.CANCELLING:
                 self._executor.end(event.run_id)
-        self._woken.set()
+        if not all(event.kind is EventKind.STEP_STATUS or event.status in _CARRIED_OUT for event in page):
+            self._woken.set()
 
     async def _live(self) -> None:
         while True:
@@ -321,6 +332,26 @@ class Worker:
                     await self._store.run(workers.put, self.record.evolve(seen_at=self._clock(), state=state))
             except TaskManagerError as error:
                 log.warning("no_sign_of_life", error=str(error))
+
+
+@dataclass(frozen=True)
+class _Glance:
+    """What tells whether anything is to be decided.
+
+    Attributes:
+        released: The waiting runs whose upstream runs are over, by id.
+        workers: All that are known.
+        handed_over: How many runs have a place.
+    """
+
+    released: Sequence[str]
+    workers: Sequence[WorkerRecord]
+    handed_over: int
+
+
+@read_only
+def _glance(c: Connection) -> _Glance:
+    return _Glance(queue.released(c), workers.all_(c), queue.count_handed_over(c))
 
 
 async def _never() -> NoReturn:

@@ -30,6 +30,20 @@ _next_in_run = select(func.coalesce(func.max(_columns.run_sequence), 0) + 1).whe
     _columns.run_id == bindparam("of_run")
 )
 _given = {column.name for column in _columns} - {"sequence", "run_sequence"}
+
+
+def _following(of_run: bool, of_project: bool) -> Prepared:
+    query = select(tables.events).where(_columns.sequence > bindparam("known"))
+    if of_run:
+        query = query.where(_columns.run_id == bindparam("of_run"))
+    if of_project:
+        query = query.where(_columns.project_id == bindparam("of_project"))
+    return Prepared(query.order_by(_columns.sequence).limit(bindparam("most")))
+
+
+_after = {
+    (of_run, of_project): _following(of_run, of_project) for of_run in (False, True) for of_project in (False, True)
+}
 _append = Prepared(insert(tables.events).values(run_sequence=_next_in_run.scalar_subquery()).inline(), _given)
 
 
@@ -63,8 +77,8 @@ def after(
     Raises:
         InvalidInput: The limit cannot be used.
     """
-    query = _events.matching(run_id=run_id, project_id=project_id).where(_columns.sequence > sequence)
-    return _events.all(c, query.order_by(_columns.sequence).limit(check_limit(limit)))
+    values = {"known": sequence, "most": check_limit(limit), "of_run": run_id, "of_project": project_id}
+    return _events.all(c, _after[run_id is not None, project_id is not None], values)
 
 
 @read_only

@@ -34,10 +34,15 @@ class Signal(Protocol):
 
 
 class _Watch:
-    """What the followers of one event loop share: one signal, and whether something was written."""
+    """What the followers of one event loop share: one signal, and whether something was written.
+
+    Attributes:
+        is_awaited: Whether somebody asked for the next change since the last one that this process told of.
+    """
 
     def __init__(self, signal: Signal) -> None:
         self.followers = 0
+        self.is_awaited = False
         self.ready = asyncio.Event()
         self._signal = signal
         self._changed = asyncio.Event()
@@ -45,6 +50,7 @@ class _Watch:
 
     def expect(self) -> asyncio.Event:
         """What is set with the next change; to be taken before the log is read."""
+        self.is_awaited = True
         return self._changed
 
     def wake(self) -> None:
@@ -93,8 +99,11 @@ class EventFeed:
         with self._lock:
             watches = tuple(self._watches.items())
         for loop, watch in watches:
-            with contextlib.suppress(RuntimeError):  # that loop has ended
-                loop.call_soon_threadsafe(watch.wake)
+            # Who is not waiting yet has the log still to read. A loop that is called needlessly costs every writer.
+            if watch.is_awaited:
+                watch.is_awaited = False
+                with contextlib.suppress(RuntimeError):  # that loop has ended
+                    loop.call_soon_threadsafe(watch.wake)
 
     async def pages(
         self, *, after: int = 0, run_id: str | None = None, project_id: str | None = None

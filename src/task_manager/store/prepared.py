@@ -9,7 +9,19 @@ from dataclasses import dataclass
 from operator import attrgetter, methodcaller
 from typing import Any
 
-from sqlalchemy import Connection, Delete, Dialect, Float, Insert, Numeric, Select, Update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Delete,
+    Dialect,
+    Float,
+    Insert,
+    Numeric,
+    Select,
+    Update,
+    or_,
+)
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
@@ -52,15 +64,20 @@ class _Compiled:
         return row
 
 
+def is_one_of(column: Column[Any], values: Iterable[str]) -> ColumnElement[bool]:
+    """The condition that a column has one of these values; `in_` waits for the values when it is run."""
+    return or_(*(column == str(value) for value in values))
+
+
 class Prepared:
     """A statement that is compiled once for each connection.
 
     Args:
-        statement: None of its parameters stands for several values.
+        statement: None of its parameters stands for several values; see `is_one_of`.
         sets: The columns that an INSERT or UPDATE gives values by parameters of their names.
     """
 
-    def __init__(self, statement: Select[Any] | Insert | Update | Delete, sets: Collection[str] = ()) -> None:
+    def __init__(self, statement: Select[*tuple[Any, ...]] | Insert | Update | Delete, sets: Collection[str] = ()) -> None:
         self._statement = statement
         self._sets = sorted(sets)
 
@@ -74,6 +91,11 @@ class Prepared:
         compiled = self._compiled(c)
         found = _run(c, compiled, values, _first)
         return None if found is None else compiled.row(found)
+
+    def all(self, c: Connection, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """All rows that it finds, by column."""
+        compiled = self._compiled(c)
+        return [compiled.row(found) for found in _run(c, compiled, values, _all)]
 
     def _compiled(self, c: Connection) -> _Compiled:
         known: _Compiled | None = c.info.get(self)
@@ -103,6 +125,7 @@ def _reader(kind: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | N
 
 _touched = attrgetter("rowcount")
 _first = methodcaller("fetchone")
+_all = methodcaller("fetchall")
 
 
 def _run(c: Connection, compiled: _Compiled, values: Mapping[str, Any], read: Callable[[Any], Any]) -> Any:

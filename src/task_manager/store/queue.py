@@ -9,12 +9,13 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, exists, select
+from sqlalchemy import Connection, bindparam, case, exists, func, select
 
-from task_manager.admission import Queue, flight_of
-from task_manager.models import StepRecord, WorkflowRun
+from task_manager.admission import Queue, flight_of, rank
+from task_manager.models import Priority, StepRecord, WorkflowRun
 from task_manager.store import runs, steps, tables
 from task_manager.store.database import read_only
+from task_manager.store.prepared import Prepared, is_one_of
 from task_manager.workflow_status import TRANSITIONS, Reason, StepStatus, WorkflowStatus
 
 _runs = tables.runs
@@ -27,37 +28,56 @@ WAITING_FOR_PLACE: Final = Reason(code="waiting_for_place", text="Waits for a fr
 _QUEUED: Final = (WorkflowStatus.QUEUED, WorkflowStatus.RETRYING)
 _INTERRUPTED: Final = (WorkflowStatus.PREPARING, WorkflowStatus.RUNNING, WorkflowStatus.PROCESSING)
 _UNDER_WAY: Final = (*_QUEUED, *_INTERRUPTED, WorkflowStatus.CANCELLING)
+_ALL: Final = (1 << 31) - 1
+
+_is_candidate = is_one_of(_columns.status, _QUEUED) & (_columns.dispatched < _columns.attempt)
+_is_handed_over = is_one_of(_columns.status, _UNDER_WAY) & ~_is_candidate
+_rank = case({priority.value: rank(priority) for priority in Priority}, value=_columns.priority)
+_candidates = Prepared(select(_runs).where(_is_candidate).order_by(_rank, _columns.id).limit(bindparam("most")))
+_handed_over = Prepared(select(_runs).where(_is_handed_over).order_by(_columns.id))
+_count_handed_over = Prepared(select(func.count().label("runs")).select_from(_runs).where(_is_handed_over))
+_paused = Prepared(select(tables.projects.c.id).where(tables.projects.c.paused_at.is_not(None)))
+_in_flight = Prepared(select(_columns.id).where(_columns.flight == bindparam("of_flight")))
+_upstream = _runs.alias()
+_unfinished = exists().where(
+    _dependencies.c.run_id == _columns.id,
+    _upstream.c.id == _dependencies.c.upstream_id,
+    is_one_of(_upstream.c.status, runs.ACTIVE),
+)
+_released = Prepared(
+    select(_columns.id).where(_columns.status == WorkflowStatus.WAITING.value, ~_unfinished).order_by(_columns.id)
+)
 
 
 @read_only
-def load(c: Connection) -> Queue:
-    """The queue as it is."""
-    active = runs.matching(c, _columns.status.in_([status.value for status in _UNDER_WAY]))
-    candidates = [run for run in active if run.status in _QUEUED and run.dispatched < run.attempt]
-    waiting = {run.id for run in candidates}
-    projects = tables.projects.c
-    paused = frozenset(c.scalars(select(projects.id).where(projects.paused_at.is_not(None))))
-    return Queue(candidates, [run for run in active if run.id not in waiting], paused)
+def load(c: Connection, *, most: int | None = None) -> Queue:
+    """The queue as it is.
+
+    Args:
+        c: The transaction.
+        most: How many candidates at most, the most urgent first; none: all.
+    """
+    candidates = runs.found(c, _candidates, {"most": _ALL if most is None else most})
+    return Queue(candidates, handed_over(c), frozenset(row["id"] for row in _paused.all(c, {})))
+
+
+@read_only
+def count_handed_over(c: Connection) -> int:
+    """How many runs were handed over and are not over."""
+    found = _count_handed_over.first(c, {})
+    return int(found["runs"]) if found else 0
 
 
 @read_only
 def handed_over(c: Connection) -> tuple[WorkflowRun, ...]:
-    """The runs that were handed over and are not over: somebody must have them."""
-    return tuple(load(c).under_way)
+    """The runs that were handed over and are not over, oldest first: somebody must have them."""
+    return runs.found(c, _handed_over, {})
 
 
 @read_only
 def released(c: Connection) -> tuple[str, ...]:
     """The ids of the waiting runs whose upstream runs are all over, oldest first."""
-    active = [status.value for status in runs.ACTIVE]
-    upstream = _runs.alias()
-    unfinished = exists().where(
-        _dependencies.c.run_id == _columns.id,
-        upstream.c.id == _dependencies.c.upstream_id,
-        upstream.c.status.in_(active),
-    )
-    waiting = _columns.status == WorkflowStatus.WAITING.value
-    return tuple(c.scalars(select(_columns.id).where(waiting, ~unfinished).order_by(_columns.id)))
+    return tuple(str(row["id"]) for row in _released.all(c, {}))
 
 
 def start(c: Connection, run: WorkflowRun, after: Collection[str] = (), *, now: datetime) -> WorkflowRun:
@@ -112,7 +132,7 @@ def hand_over(c: Connection, run_id: str, attempt: int) -> bool:
 
 def _is_executed(c: Connection, flight: str) -> bool:
     """Whether an equal run is executed; of two that begin at the same time, the index refuses one."""
-    return c.scalar(select(_columns.id).where(_columns.flight == flight)) is not None
+    return _in_flight.first(c, {"of_flight": flight}) is not None
 
 
 def take(
@@ -241,9 +261,9 @@ def plan_steps(c: Connection, run: WorkflowRun, planned: tuple[StepRecord, ...])
     """
     stored = steps.of_run(c, run.id)
     same = {record.step_id for record in stored} == {record.step_id for record in planned}
-    if not (stored and same and all(record.attempt == run.attempt for record in stored)):
-        steps.plan(c, [record.evolve(attempt=run.attempt) for record in planned])
-    return steps.of_run(c, run.id)
+    if stored and same and all(record.attempt == run.attempt for record in stored):
+        return stored
+    return steps.plan(c, [record.evolve(attempt=run.attempt) for record in planned])
 
 
 def _skipped(upstream: WorkflowRun, title: str) -> Reason:

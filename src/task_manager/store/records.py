@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence, Set
 from enum import Enum
+from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar
 
 from pydantic import ValidationError
@@ -67,7 +68,7 @@ class RecordTable(Generic[R]):
         fields = {column.name for column in table.c} & set(model.model_fields)
         self._fields = frozenset(fields)
         self._documents = frozenset(name for name in fields if isinstance(table.c[name].type, JSON))
-        self._insert = insert(table)
+        self._insert = Prepared(insert(table).inline(), fields)
 
     def row(self, record: R, only: Set[str] | None = None) -> dict[str, Any]:
         """The record as values for the table's columns, or for some of them.
@@ -105,7 +106,7 @@ class RecordTable(Generic[R]):
                 details={"kind": self.kind, "field": name, "size": size, "limit": MAX_VALUE_BYTES},
             )
 
-    def records(self, c: Connection, rows: Sequence[RowMapping]) -> tuple[R, ...]:
+    def records(self, c: Connection, rows: Sequence[RowMapping | Mapping[str, Any]]) -> tuple[R, ...]:
         """The records of rows; a kind with fields in another table reads them here."""
         return tuple(self.record(row) for row in rows)
 
@@ -132,13 +133,13 @@ class RecordTable(Generic[R]):
 
     def insert(self, c: Connection, record: R) -> R:
         """Stores a new record; returns it."""
-        c.execute(self._insert, self.row(record))
+        self._insert.execute(c, self.row(record))
         return record
 
     def insert_all(self, c: Connection, records: Sequence[R]) -> None:
         """Stores new records."""
-        if records:
-            c.execute(self._insert, [self.row(record) for record in records])
+        for record in records:
+            self.insert(c, record)
 
     def matching(self, **values: object) -> Select[Any]:
         """The query for the records that have these values; None stands for any."""
@@ -146,8 +147,12 @@ class RecordTable(Generic[R]):
             *(self.table.c[name] == value for name, value in values.items() if value is not None)
         )
 
-    def all(self, c: Connection, query: Select[Any], values: Mapping[str, Any] | None = None) -> tuple[R, ...]:
+    def all(
+        self, c: Connection, query: Select[Any] | Prepared, values: Mapping[str, Any] = MappingProxyType({})
+    ) -> tuple[R, ...]:
         """The records that the query selects, with these values for its parameters."""
+        if isinstance(query, Prepared):
+            return self.records(c, query.all(c, values))
         return self.records(c, c.execute(query, values).mappings().all())
 
     def first(self, c: Connection, query: Select[Any]) -> R | None:
@@ -176,9 +181,9 @@ class IdentifiedTable(RecordTable[R]):
         by_id = select(table).where(table.c.id == bindparam("known_id"))
         # SQLite has one writer at a time and leaves the locks out of the query.
         self._by_id = {
-            None: by_id,
-            Lock.CHANGE: by_id.with_for_update(key_share=True),
-            Lock.REMOVAL: by_id.with_for_update(),
+            None: Prepared(by_id),
+            Lock.CHANGE: Prepared(by_id.with_for_update(key_share=True)),
+            Lock.REMOVAL: Prepared(by_id.with_for_update()),
         }
 
     def get(self, c: Connection, identifier: str, *, lock: Lock | None = None) -> R:

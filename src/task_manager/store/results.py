@@ -3,17 +3,20 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, delete, insert, select
+from sqlalchemy import Connection, Select, bindparam, delete, insert, select
 
 from task_manager.pipeline import ResultType
 from task_manager.results.conditions import MetricCondition
 from task_manager.store import tables
 from task_manager.store.database import read_only
 from task_manager.store.paging import DEFAULT_LIMIT, Page, after, check_limit, encode_cursor
+from task_manager.store.prepared import Prepared
 
 _AT_ONCE: Final = 100
 
 _columns = tables.results.c
+_delete = Prepared(delete(tables.results).where(_columns.run_id == bindparam("of_run")))
+_insert = Prepared(insert(tables.results).inline(), ["run_id", "data"])
 
 
 def put(c: Connection, run_id: str, data: dict[str, Any]) -> None:
@@ -27,8 +30,8 @@ def put(c: Connection, run_id: str, data: dict[str, Any]) -> None:
     Raises:
         InvalidInput: The run does not exist, or the data cannot be written as JSON (a NaN, for example).
     """
-    c.execute(delete(tables.results).where(_columns.run_id == run_id))
-    c.execute(insert(tables.results), {"run_id": run_id, "data": data})
+    _delete.execute(c, {"of_run": run_id})
+    _insert.execute(c, {"run_id": run_id, "data": data})
 
 
 @read_only

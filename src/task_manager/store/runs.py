@@ -95,9 +95,9 @@ def change(c: Connection, run: WorkflowRun, changes: Mapping[str, Any]) -> Workf
     return _runs.change(c, run, changes)
 
 
-def matching(c: Connection, condition: ColumnElement[bool]) -> tuple[WorkflowRun, ...]:
-    """The runs that fulfil a condition, oldest first."""
-    return _runs.all(c, _runs.matching().where(condition).order_by(_columns.id))
+def found(c: Connection, query: Prepared, values: Mapping[str, Any]) -> tuple[WorkflowRun, ...]:
+    """The runs that a query of whole rows finds."""
+    return _runs.all(c, query, values)
 
 
 def newest(c: Connection, condition: ColumnElement[bool], *, limit: int) -> tuple[WorkflowRun, ...]:

@@ -9,19 +9,35 @@ from task_manager.errors import InvalidInput, NotFound
 from task_manager.models import EventKind, StepRecord
 from task_manager.store import events, runs, tables
 from task_manager.store.database import read_only
+from task_manager.store.prepared import Prepared, is_one_of
 from task_manager.store.records import RecordTable
 from task_manager.workflow_status import Reason, StepStatus
 
 _steps = RecordTable("step", StepRecord, tables.steps, order=("run_id", "step_id"))
 _columns = tables.steps.c
-_UNSUCCESSFUL = (StepStatus.FAILED.value, StepStatus.TIMED_OUT.value)
-_update = update(tables.steps).where(
-    _columns.run_id == bindparam("known_run"), _columns.step_id == bindparam("known_step")
+_one = (_columns.run_id == bindparam("known_run")) & (_columns.step_id == bindparam("known_step"))
+_update = Prepared(update(tables.steps).where(_one), {column.name for column in _columns} - {"run_id", "step_id"})
+_delete = Prepared(delete(tables.steps).where(_columns.run_id == bindparam("of_run")))
+_of_run = Prepared(
+    select(tables.steps).where(_columns.run_id == bindparam("of_run")).order_by(_columns.position, _columns.step_id)
+)
+_last_failures = Prepared(
+    select(_columns.step_id, func.max(_columns.run_id).label("failed_in"))
+    .join(tables.runs, tables.runs.c.id == _columns.run_id)
+    .where(
+        tables.runs.c.task_id == bindparam("of_task"),
+        tables.runs.c.id < bindparam("before"),
+        is_one_of(_columns.status, (StepStatus.FAILED, StepStatus.TIMED_OUT)),
+    )
+    .group_by(_columns.step_id)
 )
 
 
-def plan(c: Connection, records: Sequence[StepRecord]) -> None:
+def plan(c: Connection, records: Sequence[StepRecord]) -> tuple[StepRecord, ...]:
     """Store the records of a run's steps; those that the run had are replaced.
+
+    Returns:
+        The records as they were stored.
 
     Raises:
         InvalidInput: The records belong to several runs, or to none that exists.
@@ -30,8 +46,10 @@ def plan(c: Connection, records: Sequence[StepRecord]) -> None:
     if len(run_ids) > 1:
         raise InvalidInput(f"The steps belong to several runs: {', '.join(sorted(run_ids))}.")
     for run_id in run_ids:
-        c.execute(delete(tables.steps).where(_columns.run_id == run_id))
-    _steps.insert_all(c, [_printable(record) for record in records])
+        _delete.execute(c, {"of_run": run_id})
+    planned = tuple(_printable(record) for record in records)
+    _steps.insert_all(c, planned)
+    return planned
 
 
 def change(c: Connection, record: StepRecord, *, reason: Reason | None = None, now: datetime) -> StepRecord:
@@ -52,7 +70,7 @@ def change(c: Connection, record: StepRecord, *, reason: Reason | None = None, n
     stored = _printable(record)
     row = _steps.row(stored)
     key = {"known_run": row.pop("run_id"), "known_step": row.pop("step_id")}
-    if c.execute(_update, {**row, **key}).rowcount == 0:
+    if _update.execute(c, {**row, **key}) == 0:
         raise NotFound("step", record.step_id, known=[step.step_id for step in of_run(c, record.run_id)])
     event = runs.event_of(
         runs.get(c, record.run_id),
@@ -69,19 +87,14 @@ def change(c: Connection, record: StepRecord, *, reason: Reason | None = None, n
 @read_only
 def of_run(c: Connection, run_id: str) -> tuple[StepRecord, ...]:
     """The records of a run's steps, in their order."""
-    return _steps.all(c, _steps.matching(run_id=run_id).order_by(_columns.position, _columns.step_id))
+    return _steps.all(c, _of_run, {"of_run": run_id})
 
 
 @read_only
 def last_failures(c: Connection, task_id: str, *, before: str) -> dict[str, str]:
     """For each step that failed or timed out in a run of the task before a given one, the newest such run's id."""
-    query = (
-        select(_columns.step_id, func.max(_columns.run_id))
-        .join(tables.runs, tables.runs.c.id == _columns.run_id)
-        .where(tables.runs.c.task_id == task_id, tables.runs.c.id < before, _columns.status.in_(_UNSUCCESSFUL))
-        .group_by(_columns.step_id)
-    )
-    return {str(step_id): str(run_id) for step_id, run_id in c.execute(query)}
+    rows = _last_failures.all(c, {"of_task": task_id, "before": before})
+    return {str(row["step_id"]): str(row["failed_in"]) for row in rows}
 
 
 def _printable(record: StepRecord) -> StepRecord:

@@ -1,9 +1,10 @@
 """Tasks in the store, with their dependencies."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, func, select
 from sqlalchemy import delete as delete_from
 from sqlalchemy import insert as insert_into
 
@@ -11,10 +12,14 @@ from task_manager.models import Task
 from task_manager.store import tables
 from task_manager.store.database import read_only
 from task_manager.store.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
+from task_manager.store.prepared import Prepared
 from task_manager.store.records import Lock, NamedTable
 from task_manager.workflow_status import TaskStatus
 
 _links = tables.task_dependencies
+_dependencies_of_one = Prepared(
+    select(_links.c.depends_on).where(_links.c.task_id == bindparam("of_task")).order_by(_links.c.position)
+)
 
 
 class _TaskTable(NamedTable[Task]):
@@ -31,7 +36,10 @@ class _TaskTable(NamedTable[Task]):
         _link(c, record)
         return updated
 
-    def records(self, c: Connection, rows: Sequence[RowMapping]) -> tuple[Task, ...]:
+    def records(self, c: Connection, rows: Sequence[RowMapping | Mapping[str, Any]]) -> tuple[Task, ...]:
+        if len(rows) == 1:
+            needs = _dependencies_of_one.all(c, {"of_task": rows[0]["id"]})
+            return (self.record(rows[0], dependencies=[link["depends_on"] for link in needs]),)
         found: list[Task] = []
         for start in range(0, len(rows), MAX_LIMIT):
             part = rows[start : start + MAX_LIMIT]

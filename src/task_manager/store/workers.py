@@ -9,10 +9,12 @@ from sqlalchemy import Connection, delete, insert, select, update
 from task_manager.models import WorkerRecord, WorkerState
 from task_manager.store import tables
 from task_manager.store.database import read_only
+from task_manager.store.prepared import Prepared
 from task_manager.store.records import RecordTable
 
 _workers = RecordTable("worker", WorkerRecord, tables.workers)
 _columns = tables.workers.c
+_all = Prepared(select(tables.workers).order_by(_columns.id))
 
 
 def put(c: Connection, worker: WorkerRecord) -> None:
@@ -44,4 +46,4 @@ def remove(c: Connection, worker_id: str, *, unseen_since: datetime | None = Non
 @read_only
 def all_(c: Connection) -> tuple[WorkerRecord, ...]:
     """All workers, by id."""
-    return _workers.all(c, select(tables.workers).order_by(_columns.id))
+    return _workers.all(c, _all)
