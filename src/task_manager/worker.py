@@ -39,7 +39,6 @@ _LOOKED_AT: Final = 20
 _DAY: Final = 24 * 3600
 _TIDY_AFTER: Final = timedelta(minutes=1)
 _TIDY_EVERY: Final = timedelta(hours=1)
-_ATTEMPTS_KEPT: Final = timedelta(hours=1)
 
 
 class Worker:
@@ -293,7 +292,7 @@ class Worker:
         if self._running or now < self._tidy_at:
             return
         self._tidy_at = now + _TIDY_EVERY
-        forgotten = await self._orchestrator.forget_ended(now - _ATTEMPTS_KEPT)
+        forgotten = await self._orchestrator.forget_ended(now - timedelta(hours=self._settings.attempt_hours))
         used = {run.snapshot for run in await self._store.run(runs.active) if run.snapshot is not None}
         unused_since = now.timestamp() - self._settings.snapshot_days * _DAY
         snapshots = Snapshots(self._store.data_dir)

@@ -298,6 +298,13 @@ class Settings(_Frozen):
         le=36_500,
         description="Days for which a source folder's snapshot is kept after the last run that was started with it.",
     )
+    attempt_hours: float = Field(
+        1.0,
+        ge=0.1,
+        le=876_000,
+        description="Hours for which the worker's own record of an attempt is kept after its end; runs and their"
+        " events, which are kept apart, stay.",
+    )
     default_run_timeout: Seconds | None = Field(None, description="Seconds, for pipelines that state none.")
     engine_reconnects: int = Field(
         3,

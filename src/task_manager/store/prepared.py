@@ -77,7 +77,9 @@ class Prepared:
         sets: The columns that an INSERT or UPDATE gives values by parameters of their names.
     """
 
-    def __init__(self, statement: Select[*tuple[Any, ...]] | Insert | Update | Delete, sets: Collection[str] = ()) -> None:
+    def __init__(
+        self, statement: Select[*tuple[Any, ...]] | Insert | Update | Delete, sets: Collection[str] = ()
+    ) -> None:
         self._statement = statement
         self._sets = sorted(sets)
 
