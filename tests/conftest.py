@@ -24,6 +24,11 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["TASK_MANAGER_CACHE_ENABLED"] = "false"
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: many tests wait for programs that they started."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest tests, so that the processes that share the others end together."""
     items.sort(key=lambda item: "test_unprivileged" not in item.nodeid)

@@ -11,13 +11,16 @@ from task_manager.errors import InvalidTemplate, NotFound
 from task_manager.models import WorkflowType
 from task_manager.pipeline import Pipeline, ResultType
 from task_manager.template_reference import reference
+from task_manager.templating.loading import examine
 from task_manager.workflow_templates import (
+    BUILT_IN_TEMPLATES,
     TemplateTestOutcome,
     TestStatus,
     WorkflowTemplate,
     WorkflowTemplateRegistry,
     load_template,
     run_template_tests,
+    template_files,
 )
 from tests.templates.folders import MINIMAL, minimal, write
 
@@ -44,7 +47,7 @@ def registry(folder: Path) -> WorkflowTemplateRegistry:
 def test_the_built_in_templates_are_there_without_any_folder() -> None:
     built_in = WorkflowTemplateRegistry()
     assert tuple(template.id for template in built_in.list()) == BUILT_IN
-    assert built_in.problems == ()
+    assert [problem for file in template_files(BUILT_IN_TEMPLATES) for problem in examine(file).problems] == []
 
 
 def test_each_built_in_template_has_a_category_and_a_result_type() -> None:
@@ -113,6 +116,7 @@ def test_without_a_version_the_highest_is_taken_by_number(tmp_path: Path) -> Non
 
 def test_reloading_sees_new_changed_and_removed_files(tmp_path: Path) -> None:
     found = registry(write(tmp_path, {"a.yaml": minimal(), "b.yaml": minimal(id="other")}))
+    assert [template.id for template in found.list()] == ["greet", "other"]
     write(tmp_path, {"a.yaml": minimal(name="Changed"), "c.yaml": minimal(id="third")})
     (tmp_path / "b.yaml").unlink()
     assert [template.name for template in found.list()] == ["Greet", "Greet"]

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Final
 
 import yaml
 
@@ -108,13 +109,17 @@ def _parse(path: Path, text: str, error: type[InvalidInput]) -> tuple[object, di
             )
 
 
-class _PlainLoader(yaml.SafeLoader):
+# The parser of libyaml is several times faster; not every build of the library has it.
+_Loader: Final[type[yaml.SafeLoader]] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _PlainLoader(_Loader):  # type: ignore[valid-type,misc]
     """YAML without dates: what looks like a date stays a text, as in JSON."""
 
 
 _PlainLoader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    for first, resolvers in _Loader.yaml_implicit_resolvers.items()
 }
 
 
@@ -132,7 +137,9 @@ def _parse_yaml(path: Path, text: str, error: type[InvalidInput]) -> tuple[objec
         return loader.construct_document(node), lines
     except yaml.MarkedYAMLError as cause:
         mark = cause.problem_mark or cause.context_mark
-        raise _broken(path, mark.line + 1 if mark else None, cause.problem or str(cause), error) from cause
+        # What is missing at the end is missing in the last line, not after it.
+        line = min(mark.line, text.rstrip().count("\n")) + 1 if mark else None
+        raise _broken(path, line, cause.problem or str(cause), error) from cause
     except (yaml.YAMLError, ValueError) as cause:
         raise _broken(path, None, str(cause), error) from cause
 

@@ -6,14 +6,16 @@ A template is a YAML or JSON file: `NAME/template.yaml` with its scripts and fix
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from task_manager.errors import NotFound
 from task_manager.templating.loading import (
     SUFFIXES,
+    Examined,
     TemplateProblem,
     examine,
     load_template,
@@ -50,6 +52,13 @@ BUILT_IN_TEMPLATES: Final = Path(__file__).parent / "templates"
 _Key: TypeAlias = tuple[str, tuple[int, int, int]]
 
 
+class _Loaded(NamedTuple):
+    """What the files hold, and everything that kept one of them from being loaded."""
+
+    templates: Mapping[_Key, WorkflowTemplate]
+    problems: tuple[TemplateProblem, ...]
+
+
 class WorkflowTemplateRegistry:
     """The templates of the built-in folder and of one more folder.
 
@@ -58,7 +67,7 @@ class WorkflowTemplateRegistry:
     """
 
     def __init__(self, templates_dir: Path | str | None = None, *, built_in: Path | None = BUILT_IN_TEMPLATES) -> None:
-        """Load all templates.
+        """Files are read when the first template is asked for.
 
         Args:
             templates_dir: A folder with templates of the user's own.
@@ -66,28 +75,34 @@ class WorkflowTemplateRegistry:
         """
         folders = (built_in, Path(templates_dir).expanduser() if templates_dir is not None else None)
         self._folders = tuple(folder for folder in folders if folder is not None)
-        self._templates: Mapping[_Key, WorkflowTemplate] = {}
-        self._problems: tuple[TemplateProblem, ...] = ()
-        self.reload()
+        self._read: _Loaded | None = None
 
     @property
     def problems(self) -> tuple[TemplateProblem, ...]:
         """Everything that kept a file from being loaded."""
-        return self._problems
+        return self._loaded.problems
 
     def reload(self) -> None:
-        """Read all files again; what was loaded before is replaced at once, at the end."""
+        """Read the files again when the next template is asked for; those of this package do not change."""
+        self._read = None
+
+    @property
+    def _loaded(self) -> _Loaded:
+        if self._read is None:
+            self._read = self._load()
+        return self._read
+
+    def _load(self) -> _Loaded:
         templates: dict[_Key, WorkflowTemplate] = {}
         problems: list[TemplateProblem] = []
         for folder in self._folders:
             if not folder.is_dir():
                 problems.append(TemplateProblem(folder, None, "There is no such folder of templates."))
-            for file in template_files(folder):
-                examined = examine(file, folder)
+            for examined in _built_in() if folder == BUILT_IN_TEMPLATES else _examined(folder):
                 problems += examined.problems
                 if (template := examined.template) is not None:
                     templates[template.id, template.version_numbers] = template
-        self._templates, self._problems = MappingProxyType(templates), tuple(problems)
+        return _Loaded(MappingProxyType(templates), tuple(problems))
 
     def get(self, template_id: str, version: str | None = None) -> WorkflowTemplate:
         """The template of that id.
@@ -117,7 +132,7 @@ class WorkflowTemplateRegistry:
         Raises:
             NotFound: There is none.
         """
-        found = [template for _, template in sorted(self._templates.items()) if template.id == template_id]
+        found = [template for _, template in sorted(self._loaded.templates.items()) if template.id == template_id]
         if not found:
             raise NotFound("template", template_id, known=self._ids(), remedy=self._broken(template_id))
         return tuple(found)
@@ -131,7 +146,7 @@ class WorkflowTemplateRegistry:
         Raises:
             NotFound: No template has that category.
         """
-        highest = {key[0]: template for key, template in sorted(self._templates.items())}
+        highest = {key[0]: template for key, template in sorted(self._loaded.templates.items())}
         if category is None:
             return tuple(highest.values())
         if category not in self.categories():
@@ -143,10 +158,10 @@ class WorkflowTemplateRegistry:
         return tuple(sorted({template.category for template in self.list()}))
 
     def _ids(self) -> Iterable[str]:
-        return {template_id for template_id, _ in self._templates}
+        return {template_id for template_id, _ in self._loaded.templates}
 
     def _broken(self, template_id: str) -> str:
-        broken = [one for one in self._problems if template_id in (one.file.stem, one.file.parent.name)]
+        broken = [one for one in self._loaded.problems if template_id in (one.file.stem, one.file.parent.name)]
         return f"Its file cannot be used: {broken[0]}" if broken else ""
 
 
@@ -161,6 +176,16 @@ def template_files(folder: Path) -> tuple[Path, ...]:
     files = [file for file in folder.iterdir() if file.suffix in SUFFIXES and file.is_file()]
     files += [file for suffix in SUFFIXES for file in folder.glob(f"*/template{suffix}") if file.is_file()]
     return tuple(sorted(file for file in files if not file.relative_to(folder).parts[0].startswith(".")))
+
+
+def _examined(folder: Path) -> Iterator[Examined]:
+    return (examine(file, folder) for file in template_files(folder))
+
+
+@cache
+def _built_in() -> tuple[Examined, ...]:
+    """The package's own: they do not change while it runs, and were checked before they came with it."""
+    return tuple(examine(file, BUILT_IN_TEMPLATES, checked=True) for file in template_files(BUILT_IN_TEMPLATES))
 
 
 def _same_version(one: str, other: str) -> bool:

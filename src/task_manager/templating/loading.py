@@ -71,13 +71,14 @@ def load_template(file: Path, root: Path | None = None) -> WorkflowTemplate:
     )
 
 
-def examine(file: Path, root: Path | None = None) -> Examined:
+def examine(file: Path, root: Path | None = None, *, checked: bool = False) -> Examined:
     """Read a template's file and check everything that can be checked without parameters.
 
     Args:
         file: YAML or JSON.
         root: The folder of templates, which its scripts and fixtures must lie in; by default the file's folder, and for
             a `template.yaml` the folder around that.
+        checked: Parameters, expressions and renderings were checked already, which takes longer than all else.
     """
     if root is None:
         root = file.absolute().parent.parent if _has_own_folder(file) else file.absolute().parent
@@ -86,7 +87,7 @@ def examine(file: Path, root: Path | None = None) -> Examined:
     except InvalidTemplate as error:
         return Examined(None, (_unreadable(file, error),))
     examination = _Examination(file, root.resolve(), document)
-    template = examination.run()
+    template = examination.run(checked=checked)
     problems = sorted(examination.problems, key=lambda problem: (problem.file, problem.line or 0))
     return Examined(None if problems else template, tuple(dict.fromkeys(problems)))
 
@@ -111,11 +112,13 @@ class _Examination:
         self._root = root
         self._document = document
 
-    def run(self) -> WorkflowTemplate | None:
+    def run(self, *, checked: bool) -> WorkflowTemplate | None:
         """The template; none, or one that must not be used, when there are problems."""
         content = self._content(TemplateFile, self._document, self._file)
         if content is None:
             return None
+        if checked:
+            return self._template(content)
         for path, reason in schema_findings(content.parameters):
             self._report(("parameters", *path), f"{place_text(('parameters', *path))}: {reason}")
         self._check_expressions(content)

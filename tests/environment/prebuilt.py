@@ -1,0 +1,38 @@
+"""Builds what tests build once and then keep, so that it is there when they begin; run as a program, before them.
+
+What cannot be built is left to the tests that need it: they say why.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.environment.busybox_image import busybox_layout
+from tests.environment.go_image import go_layout
+from tests.environment.node import node_modules
+from tests.environment.node_image import node_layout
+from tests.environment.python_image import python_layout
+
+_TYPESCRIPT: Final = Path(__file__).parents[1] / "embedded_engine/sdks/typescript"
+PARTS: Final[tuple[Callable[[], object], ...]] = (
+    python_layout,
+    busybox_layout,
+    go_layout,
+    node_layout,
+    lambda: node_modules(_TYPESCRIPT),
+)
+
+
+def _main() -> None:
+    for build in PARTS:
+        try:
+            build()
+        except (RuntimeError, OSError, pytest.skip.Exception) as problem:
+            sys.stderr.write(f"Not built before the tests: {problem}\n")
+
+
+if __name__ == "__main__":
+    _main()
