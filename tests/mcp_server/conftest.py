@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from mcp_types import CallToolResult, Implementation, TextContent
 from task_manager import Application, Settings
 from task_manager.config import EngineChoice, ImagePolicy, WorkerMode, load_settings
 from task_manager.mcp_server.server import ProductServer, create_server
+from task_manager.server import serve
 
 
 @dataclass
@@ -181,6 +182,25 @@ def named(name: str) -> Implementation:
     return Implementation(name=name, version="1")
 
 
+@contextlib.asynccontextmanager
+async def running(settings: Settings, *, require_token: bool = False) -> AsyncIterator[str]:
+    """A server on a free port, in this process; yields its address."""
+    address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(serve(settings, port=0, ready=address.set_result, require_token=require_token))
+    try:
+        yield await asyncio.wait_for(address, 60)
+    finally:
+        serving.cancel()
+        await asyncio.wait([serving])
+
+
+@pytest.fixture
+async def address(settings: Settings) -> AsyncIterator[str]:
+    """The address of a server in this process."""
+    async with running(settings) as found:
+        yield found
+
+
 class Server:
     """The product's server in a process of its own."""
 
@@ -199,10 +219,3 @@ class Server:
         self.process.wait(60)
         assert self.process.stdout is not None
         self.process.stdout.close()
-
-
-@pytest.fixture
-def server(surroundings: Path) -> Iterator[Server]:
-    running = Server()
-    yield running
-    running.end()

@@ -1,8 +1,10 @@
 """Handles of long work: the Tasks extension, and waits, through the death of a server."""
 
 import asyncio
+import contextlib
 import json
 import signal
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ class Wire:
             "io.modelcontextprotocol/clientCapabilities": {"extensions": {TASKS: {}} if declares else {}},
         }
 
-    async def request(self, method: str, named: str | None = None, /, **params: object) -> dict[str, Any]:
+    def _message(self, method: str, named: str | None, params: Mapping[str, object]) -> dict[str, Any]:
         headers = {
             "Accept": "application/json, text/event-stream",
             "MCP-Protocol-Version": VERSION,
@@ -35,7 +37,18 @@ class Wire:
             **({"Mcp-Name": named} if named else {}),
         }
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": self._meta}}
-        response = await self._http.post("/mcp", json=body, headers=headers)
+        return {"url": "/mcp", "json": body, "headers": headers}
+
+    async def listen(self, **notifications: object) -> AsyncGenerator[dict[str, Any], None]:
+        """What comes on a stream of its own."""
+        message = self._message("subscriptions/listen", None, {"notifications": notifications})
+        async with self._http.stream("POST", **message) as response:
+            async for line in response.aiter_lines():
+                if line.startswith("data:"):
+                    yield json.loads(line.removeprefix("data:"))
+
+    async def request(self, method: str, named: str | None = None, /, **params: object) -> dict[str, Any]:
+        response = await self._http.post(**self._message(method, named, params))
         text = response.text
         if "data:" in text and not text.startswith("{"):
             text = [line for line in text.splitlines() if line.startswith("data:")][-1].removeprefix("data:")
@@ -59,8 +72,8 @@ class Wire:
                 await asyncio.sleep(task["pollIntervalMs"] / 1000)
 
 
-async def test_a_client_that_declares_the_extension_gets_a_handle_with_the_runs_id(server: Server) -> None:
-    wire, plain = Wire(server.address), Wire(server.address, declares=False)
+async def test_a_client_that_declares_the_extension_gets_a_handle_with_the_runs_id(address: str) -> None:
+    wire, plain = Wire(address), Wire(address, declares=False)
     discovered = (await wire.request("server/discover"))["result"]
     assert TASKS in discovered["capabilities"]["extensions"]
     made = await wire.call("create_task", title="Greet", pipeline=shell_pipeline("echo hello"))
@@ -83,8 +96,8 @@ async def test_a_client_that_declares_the_extension_gets_a_handle_with_the_runs_
     assert (await wire.task(handle["taskId"], "tasks/update", inputResponses={}))["result"]["resultType"] == "complete"
 
 
-async def test_a_handle_is_cancelled(server: Server) -> None:
-    wire = Wire(server.address)
+async def test_a_handle_is_cancelled(address: str) -> None:
+    wire = Wire(address)
     made = await wire.call("create_task", title="Sleep", pipeline=shell_pipeline("sleep 300"))
     handle = await wire.call("execute_task_workflow", task_id=made["structuredContent"]["id"])
     await wire.task(handle["taskId"], "tasks/cancel")
@@ -115,7 +128,29 @@ async def test_handles_and_waits_outlive_the_server(surroundings: Path) -> None:
         second.end()
 
 
-async def test_a_server_says_who_it_is(server: Server) -> None:
-    discovered = (await Wire(server.address).request("server/discover"))["result"]
+async def test_a_server_says_who_it_is(address: str) -> None:
+    discovered = (await Wire(address).request("server/discover"))["result"]
     assert discovered["_meta"]["io.modelcontextprotocol/serverInfo"]["name"] == NAME
     assert len(discovered["instructions"].splitlines()) <= 12
+
+
+async def test_a_listener_is_told_of_a_task_until_its_end(address: str) -> None:
+    """It hears of a task once at the beginning, so that it misses no end, and of every change after that."""
+    wire = Wire(address)
+    made = await wire.call("create_task", title="Greet", pipeline=shell_pipeline("sleep 1; echo hello"))
+    handle = (await wire.call("execute_task_workflow", task_id=made["structuredContent"]["id"]))["taskId"]
+    told: list[dict[str, Any]] = []
+    async with asyncio.timeout(60), contextlib.aclosing(wire.listen(taskIds=[handle, "run-0"])) as messages:
+        async for message in messages:
+            told.append(message)
+            if message["params"].get("status") == "completed":
+                break
+    acknowledged, *news = told
+    assert acknowledged["method"] == "notifications/subscriptions/acknowledged"
+    assert acknowledged["params"]["notifications"] == {"taskIds": [handle]}
+    assert {(one["method"], one["params"]["taskId"]) for one in news} == {("notifications/tasks", handle)}
+    asked = (await wire.task(handle))["result"]
+    last = {name: value for name, value in news[-1]["params"].items() if name != "_meta"}
+    assert last == {name: value for name, value in asked.items() if name not in ("resultType", "_meta")}
+    refused = await Wire(address, declares=False).request("subscriptions/listen", notifications={"taskIds": [handle]})
+    assert refused["error"]["code"] == -32021

@@ -1,6 +1,5 @@
 """The server over HTTP: both eras, tokens and their scopes, hosts and origins."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -14,31 +13,12 @@ from mcp.client.streamable_http import streamable_http_client
 from task_manager import Application, Settings
 from task_manager.access import AccessControl
 from task_manager.models import TokenScope, utc_now
-from task_manager.server import serve
-from tests.mcp_server.conftest import Agent, held, named, shell_pipeline
-
-
-@contextlib.asynccontextmanager
-async def running(settings: Settings, *, require_token: bool = False) -> AsyncIterator[str]:
-    """A server on a free port; yields its address."""
-    address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    serving = asyncio.create_task(serve(settings, port=0, ready=address.set_result, require_token=require_token))
-    try:
-        yield await asyncio.wait_for(address, 60)
-    finally:
-        serving.cancel()
-        await asyncio.wait([serving])
-
-
-@pytest.fixture
-async def address(settings: Settings) -> AsyncIterator[str]:
-    async with running(settings) as found:
-        yield found
+from tests.mcp_server.conftest import Agent, held, named, running, shell_pipeline
 
 
 @contextlib.asynccontextmanager
 async def with_token(address: str, token: str) -> AsyncIterator[Agent]:
-    async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}) as http:
+    async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=60) as http:
         transport = streamable_http_client(f"{address}/mcp", http_client=http)
         async with held(Client(transport, cache=None)) as client:
             yield Agent(client)

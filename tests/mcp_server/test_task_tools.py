@@ -10,7 +10,7 @@ from mcp import Client
 from task_manager import Application
 from task_manager.mcp_server.server import ProductServer
 from task_manager.models import utc_now
-from task_manager.task_planning import TaskPlanning
+from task_manager.task_planning import PlannedTask, TaskPlanning
 from tests.mcp_server.conftest import Agent, held, named, shell_pipeline, stdio_server
 
 
@@ -144,18 +144,30 @@ async def test_twenty_changes_at_once_are_all_kept_or_refused_as_conflicts(
     assert task.revision == 3
 
 
-async def test_changes_of_five_servers_at_once_are_all_kept(surroundings: Path) -> None:
-    """Five agents, each with a server process of its own over the same store."""
-    async with Client(stdio_server()) as first:
-        plan = [{"title": f"Task {number}"} for number in range(20)]
-        tasks = (await Agent(first).call("create_plan", tasks=plan))["tasks"]
+async def test_changes_of_five_servers_at_once_are_all_kept(
+    address: str, application: Application, project: str
+) -> None:
+    """Five agents: three with a server process each, two of one server over HTTP, all over one store."""
+    plan = [PlannedTask(f"Task {number}") for number in range(20)]
+    tasks = [task.id for task in await application.planning.create_plan(project, plan)]
+    together = asyncio.Barrier(5)
+    kept = []
 
-    async def work(part: int) -> None:
-        async with Client(stdio_server()) as client:
+    async def work(part: int, client: Client) -> None:
+        async with client:
             agent = Agent(client)
-            for task in tasks[part::5]:
-                await agent.call("update_task", task_id=task["id"], changes={"status": "done"})
+            await agent.call("get_workflow_status", task_id=tasks[0])
+            await together.wait()
+            await asyncio.gather(
+                *(agent.call("update_task", task_id=one, changes={"status": "done"}) for one in tasks[part::5])
+            )
+            changes = {"description": f"by {part}"}
+            same = await agent.result("update_task", {"task_id": tasks[0], "changes": changes, "expected_revision": 2})
+            kept.extend([] if same.is_error else [part])
 
-    await asyncio.gather(*(work(part) for part in range(5)))
-    async with Client(stdio_server()) as last:
-        assert (await Agent(last).more("get_project", project_id="work"))["tasks"] == {"done": 20}
+    clients = [*(Client(stdio_server()) for _ in range(3)), *(Client(f"{address}/mcp") for _ in range(2))]
+    await asyncio.gather(*(work(part, client) for part, client in enumerate(clients)))
+    found = [await application.tasks.get_task(one) for one in tasks]
+    assert {task.status for task in found} == {"done"}
+    assert [task.revision for task in found] == [3] + 19 * [2]
+    assert [found[0].description] == [f"by {part}" for part in kept]

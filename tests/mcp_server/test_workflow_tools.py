@@ -1,10 +1,12 @@
 """The eight workflow tools, as the SDK's own client sees them."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from mcp import Client
-from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.shared.subscriptions import ResourceUpdated, ToolsListChanged
 
 from task_manager import Application
 from task_manager.mcp_server.workflows import DaggerWorkflowIntegration
@@ -57,6 +59,30 @@ async def test_any_server_of_the_sdk_can_be_given_the_integration(application: A
         names = {tool.name for tool in (await client.list_tools()).tools}
         assert {"own", *ARGUMENTS} <= names
         assert not (await client.call_tool("own", {})).is_error
+
+
+async def test_on_any_server_changes_of_resources_are_heard_beside_its_own_news(
+    application: Application, project: str
+) -> None:
+    server: MCPServer[object] = MCPServer("another")
+
+    @server.tool()
+    async def grow(context: Context) -> str:
+        await context.notify_tools_changed()
+        return "grown"
+
+    task = await task_of(application, project, "Greet", "true")
+    uri = f"task-manager://tasks/{task}"
+    async with (
+        DaggerWorkflowIntegration(server, task_manager=application),
+        Client(server) as client,
+        asyncio.timeout(60),
+        client.listen(tools_list_changed=True, resource_subscriptions=[uri]) as news,
+    ):
+        assert not (await client.call_tool("grow", {})).is_error
+        assert isinstance(await anext(news), ToolsListChanged)
+        await client.call_tool("execute_task_workflow", {"task_id": task})
+        assert await anext(news) == ResourceUpdated(uri=uri)
 
 
 async def test_a_workflow_is_made_and_renewed(agent: Agent, application: Application, project: str) -> None:

@@ -13,6 +13,8 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from task_manager.errors import InvalidInput
 from task_manager.identity import IDENTITY_KEY, Identity
 from task_manager.mcp_server.callers import client_name, current_caller, set_caller
+from task_manager.mcp_server.listening import METHOD as LISTEN
+from task_manager.mcp_server.listening import Listening
 from task_manager.mcp_server.subscriptions import LegacySubscriptions
 from task_manager.mcp_server.toolset import Toolset, error_result, refuse
 
@@ -26,12 +28,16 @@ class Gateway:
     Args:
         toolset: The tools that it knows of; others pass as they are.
         subscriptions: Of clients that subscribe to one resource at a time.
+        listening: Answers clients that listen on a stream.
         every_tool: Whether every tool is listed, not only the usual ones.
     """
 
-    def __init__(self, toolset: Toolset, subscriptions: LegacySubscriptions, *, every_tool: bool) -> None:
+    def __init__(
+        self, toolset: Toolset, subscriptions: LegacySubscriptions, listening: Listening, *, every_tool: bool
+    ) -> None:
         self._toolset = toolset
         self._subscriptions = subscriptions
+        self._listening = listening
         self._every_tool = every_tool
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
@@ -41,6 +47,8 @@ class Gateway:
             return _with_subscriptions(await call_next(ctx))
         if ctx.method in _SUBSCRIBING:
             return self._subscribe(ctx)
+        if ctx.method == LISTEN:
+            return await self._listening(ctx, call_next)
         if ctx.method == "tools/list":
             return self._listed(await call_next(ctx))
         if ctx.method == "tools/call":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Final
 
@@ -10,7 +11,7 @@ from starlette.applications import Starlette
 
 from task_manager.application import Application
 from task_manager.config import McpTools
-from task_manager.mcp_server.server import create_server
+from task_manager.mcp_server.server import ProductServer, create_server
 
 PATH: Final = "/mcp"
 
@@ -22,11 +23,15 @@ class McpFace:
 
     Args:
         application: An open application.
+        extend: Adds to the server before it answers.
     """
 
-    def __init__(self, application: Application) -> None:
+    def __init__(
+        self, application: Application, extend: Callable[[ProductServer], None] = lambda _product: None
+    ) -> None:
         every_tool = application.settings.mcp_tools is McpTools.ALL
         product = create_server(application, every_tool=every_tool)
+        extend(product)
         self._app: Starlette = product.server.streamable_http_app(
             streamable_http_path=PATH,
             json_response=False,

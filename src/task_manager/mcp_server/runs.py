@@ -156,7 +156,7 @@ class RunTools:
         workflows = await application.workflows()
         return brief_run(await workflows.cancel_run(run_id, actor=caller_name()))
 
-    @tool("Run again", access=TokenScope.RUN)
+    @tool("Run again", access=TokenScope.RUN, starts_run=True)
     async def retry_run(self, run_id: str, from_step: str | None = None, idempotency_key: str | None = None) -> RunView:
         """Start a run again with the same workflow and sources; from_step repeats from there on.
 

@@ -14,7 +14,6 @@ from mcp.server.mcpserver.resources import ResourceSecurity
 
 from task_manager.mcp_server.client_configuration import NAME
 from task_manager.mcp_server.prompts import add_prompts
-from task_manager.mcp_server.subscriptions import EventBus
 from task_manager.mcp_server.tasks_extension import TasksExtension
 from task_manager.mcp_server.workflows import DaggerWorkflowIntegration
 
@@ -53,10 +52,12 @@ class ProductServer:
     Attributes:
         server: The SDK's server.
         integration: What is registered on it.
+        tasks: Turns calls that start runs into handles.
     """
 
     server: MCPServer[Any]
     integration: DaggerWorkflowIntegration
+    tasks: TasksExtension
 
 
 def create_server(
@@ -78,7 +79,7 @@ def create_server(
         finally:
             await made[0].shutdown()
 
-    bus, tasks = EventBus(), TasksExtension()
+    tasks = TasksExtension()
     server: MCPServer[Any] = MCPServer(
         NAME,
         title="Task Manager",
@@ -86,15 +87,13 @@ def create_server(
         version=version("task-manager-dagger"),
         log_level="WARNING",
         lifespan=lifespan,
-        subscriptions=bus,
         extensions=[tasks],
         cache_hints=CACHE_HINTS,
         resource_security=ResourceSecurity(),
     )
     integration = DaggerWorkflowIntegration(
-        server, task_manager=application, settings=settings, every_tool=every_tool, bus=bus
+        server, task_manager=application, settings=settings, every_tool=every_tool, tasks=tasks
     )
-    tasks.backend = integration.backend
     add_prompts(server)
     made.append(integration)
-    return ProductServer(server, integration)
+    return ProductServer(server, integration, tasks)

@@ -24,13 +24,13 @@ _RETRY_SECONDS: Final = 1.0
 class EventBus(InMemorySubscriptionBus):
     """Follows the event log of the store while somebody listens, whichever process writes it.
 
-    Attributes:
-        backend: Where the log is; set once it is known.
+    Args:
+        backend: Where the log is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, backend: Backend) -> None:
         super().__init__()
-        self.backend: Backend | None = None
+        self._backend = backend
         self._count = 0
         self._following: asyncio.Task[None] | None = None
 
@@ -58,9 +58,7 @@ class EventBus(InMemorySubscriptionBus):
     async def _follow(self) -> None:
         from task_manager.store import events
 
-        if self.backend is None:
-            return
-        store = (await self.backend.application()).store
+        store = (await self._backend.application()).store
         last = await store.run(events.last_sequence)
         while True:
             try:

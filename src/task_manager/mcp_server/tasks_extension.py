@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from task_manager.application import Application
     from task_manager.dagger_integration import RunState
     from task_manager.mcp_server.backend import Backend
+    from task_manager.mcp_server.toolset import Toolset
     from task_manager.models import WorkflowRun
 
 IDENTIFIER: Final = "io.modelcontextprotocol/tasks"
-_STARTING: Final = frozenset({"execute_task_workflow", "retry_run"})
 _POLL_MS: Final = 1000
 _NAME_HEADER: Final = "mcp-name"
 
@@ -54,14 +54,25 @@ class TasksExtension(Extension):
     """Answers calls that start a run with a handle, and requests about handles.
 
     Attributes:
-        backend: What it works with; set once it is known.
+        starting: Names of other tools whose answer is a run that they started.
     """
 
     identifier = IDENTIFIER
 
     def __init__(self) -> None:
-        self.backend: Backend | None = None
+        self.starting: set[str] = set()
+        self._backend: Backend | None = None
+        self._toolset: Toolset | None = None
         self._cancelling: set[asyncio.Task[object]] = set()
+
+    def attach(self, backend: Backend, toolset: Toolset) -> None:
+        """Let it work.
+
+        Args:
+            backend: What it works with.
+            toolset: Its tools say which of them start runs.
+        """
+        self._backend, self._toolset = backend, toolset
 
     def methods(self) -> Sequence[MethodBinding]:
         """The requests about handles."""
@@ -77,12 +88,25 @@ class TasksExtension(Extension):
     ) -> HandlerResult:
         """Answer a call that started a run with a handle, where the client declares that it takes one."""
         result = await call_next(ctx)
-        if params.name not in _STARTING or not _is_declared(ctx):
+        if not self._starts_run(params.name) or not _is_declared(ctx):
             return result
         if not isinstance(result, CallToolResult) or result.is_error or not result.structured_content:
             return result
         run = await (await self._application()).runs.get(result.structured_content["id"])
         return {"resultType": "task", **_seed(run)}
+
+    async def told(self, ctx: ServerRequestContext[Any, Any], task_id: str) -> dict[str, Any] | None:
+        """What listeners are told of a task at the moment; None when there is none.
+
+        Raises:
+            MCPError: The client does not declare the extension.
+        """
+        require_client_extension(ctx, IDENTIFIER)
+        try:
+            state = await (await (await self._application()).workflows()).get_run(task_id)
+        except InvalidInput:
+            return None
+        return _detailed(state)
 
     async def _get(self, ctx: ServerRequestContext[Any, Any], params: TaskParams) -> HandlerResult:
         state = await self._state(ctx, params.task_id, TokenScope.READ)
@@ -114,9 +138,13 @@ class TasksExtension(Extension):
             raise MCPError(code=INTERNAL_ERROR, message=error.message) from error
 
     async def _application(self) -> Application:
-        if self.backend is None:
+        if self._backend is None:
             raise MCPError(code=INTERNAL_ERROR, message="The server is not ready.")
-        return await self.backend.application()
+        return await self._backend.application()
+
+    def _starts_run(self, name: str) -> bool:
+        known = self._toolset.tools.get(name) if self._toolset is not None else None
+        return name in self.starting or (known is not None and known.declaration.starts_run)
 
 
 def _is_declared(ctx: ServerRequestContext[Any, Any]) -> bool:
@@ -147,6 +175,8 @@ def _seed(run: WorkflowRun) -> dict[str, Any]:
 def _detailed(state: RunState) -> dict[str, Any]:
     """A handle with the result that the call would have had, once there is one."""
     seed = _seed(state.run)
+    if seed["status"] == "failed":
+        return {**seed, "error": {"code": INTERNAL_ERROR, "message": seed["statusMessage"]}}
     if seed["status"] != "completed":
         return seed
     result = answer(run_view(state))
@@ -157,5 +187,5 @@ def _detailed(state: RunState) -> dict[str, Any]:
 def _status(status: WorkflowStatus) -> str:
     if not status.is_terminal:
         return "working"
-    # A run that failed is a result that says so: `failed` is for errors of the protocol.
-    return "cancelled" if status is WorkflowStatus.CANCELLED else "completed"
+    # A run that failed is a result that says so; only one that was lost has none.
+    return {WorkflowStatus.CANCELLED: "cancelled", WorkflowStatus.LOST: "failed"}.get(status, "completed")

@@ -44,7 +44,7 @@ class Declaration:
         listed: Whether it is among those that every client is shown.
         destructive: Whether it may end or remove something.
         idempotent: Whether the same call twice does no more than once.
-        meta: Sent with its description.
+        starts_run: Whether it answers with a run that it started.
     """
 
     title: str
@@ -52,6 +52,7 @@ class Declaration:
     listed: bool
     destructive: bool
     idempotent: bool
+    starts_run: bool = False
 
     @property
     def annotations(self) -> ToolAnnotations:
@@ -147,11 +148,12 @@ def tool(
     listed: bool = False,
     destructive: bool = False,
     idempotent: bool = False,
+    starts_run: bool = False,
 ) -> Callable[[F], F]:
     """Declare a method as a tool; see `Declaration`."""
 
     def declare(function: F) -> F:
-        setattr(function, _MARK, Declaration(title, access, listed, destructive, idempotent))
+        setattr(function, _MARK, Declaration(title, access, listed, destructive, idempotent, starts_run))
         return function
 
     return declare

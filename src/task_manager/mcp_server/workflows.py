@@ -15,6 +15,7 @@ from task_manager.mcp_server.callers import caller_name
 from task_manager.mcp_server.completion import add_completion
 from task_manager.mcp_server.discovery import Discovery
 from task_manager.mcp_server.gateway import Gateway
+from task_manager.mcp_server.listening import Listening
 from task_manager.mcp_server.presenting import (
     brief_run,
     status_view,
@@ -26,6 +27,7 @@ from task_manager.mcp_server.resources import Resources
 from task_manager.mcp_server.runs import RunTools
 from task_manager.mcp_server.subscriptions import EventBus, LegacySubscriptions
 from task_manager.mcp_server.tasks import TaskTools
+from task_manager.mcp_server.tasks_extension import TasksExtension
 from task_manager.mcp_server.toolset import Toolset, tool
 from task_manager.mcp_server.views import (
     Detail,
@@ -75,7 +77,7 @@ class WorkflowTools:
         )
         return workflow_view(made, full=detail == "full")
 
-    @tool("Run a task", access=TokenScope.RUN, listed=True)
+    @tool("Run a task", access=TokenScope.RUN, listed=True, starts_run=True)
     async def execute_task_workflow(
         self,
         task_id: str,
@@ -193,8 +195,7 @@ class DaggerWorkflowIntegration:
         templates_dir: A folder of templates beside the built-in ones, for an application of its own.
         settings: All settings, for an application of its own; by default those of arguments, environment and files.
         every_tool: Whether clients are shown every tool, not only the usual ones.
-        bus: The subscriptions of the server, where it was made with them; without, clients of the newest protocol
-            cannot listen to resources.
+        tasks: The extension that the server was made with, to answer clients that know it with handles.
     """
 
     def __init__(
@@ -206,7 +207,7 @@ class DaggerWorkflowIntegration:
         templates_dir: Path | str | None = None,
         settings: Settings | None = None,
         every_tool: bool = False,
-        bus: EventBus | None = None,
+        tasks: TasksExtension | None = None,
     ) -> None:
         arguments = {"dagger_config_path": dagger_config_path, "templates_dir": templates_dir}
         self.backend = Backend(task_manager, lambda: settings or _settings(arguments))
@@ -220,9 +221,11 @@ class DaggerWorkflowIntegration:
             self.toolset.add(tools)
         Resources(server, self.backend).register()
         add_completion(server, self.backend)
-        bus = bus or EventBus()
-        bus.backend = self.backend
-        server.middleware.append(Gateway(self.toolset, LegacySubscriptions(bus), every_tool=every_tool))
+        if tasks is not None:
+            tasks.attach(self.backend, self.toolset)
+        bus = EventBus(self.backend)
+        listening = Listening(bus, tasks.told if tasks is not None else None)
+        server.middleware.append(Gateway(self.toolset, LegacySubscriptions(bus), listening, every_tool=every_tool))
 
     async def initialize(self) -> None:
         """Open the store now, not with the first call.
