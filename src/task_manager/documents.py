@@ -138,8 +138,8 @@ def _parse_yaml(path: Path, text: str, error: type[InvalidInput]) -> tuple[objec
     except yaml.MarkedYAMLError as cause:
         mark = cause.problem_mark or cause.context_mark
         # What is missing at the end is missing in the last line, not after it.
-        line = min(mark.line, text.rstrip().count("\n")) + 1 if mark else None
-        raise _broken(path, line, cause.problem or str(cause), error) from cause
+        last = text.rstrip().count("\n")
+        raise _broken(path, min(mark.line, last) + 1 if mark else None, cause.problem or str(cause), error) from cause
     except (yaml.YAMLError, ValueError) as cause:
         raise _broken(path, None, str(cause), error) from cause
 
