@@ -99,13 +99,14 @@ async def serve(
         InvalidInput: The address cannot be listened on.
         StoreError: The store cannot be opened.
     """
+    from task_manager.dashboard.face import DashboardFace
     from task_manager.mcp_server.http import McpFace
     from task_manager.rest_api.face import RestFace
 
     with _listening(host, port) as listener:
         async with Application(settings) as application:
             names = hosts | {host.lower()}
-            app = create_app(application, (McpFace, RestFace), hosts=names, require_token=require_token)
+            app = create_app(application, (McpFace, RestFace, DashboardFace), hosts=names, require_token=require_token)
             http = _http_server(app, lambda: ready(_address_of(listener)), application.broadcast.close)
             await _serve_until_cancelled(http, listener)
 

@@ -1,4 +1,4 @@
-"""`task-manager server`: agents over HTTP."""
+"""`task-manager server`: agents, other systems and people over HTTP."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """Projects in the store."""
 
+from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from task_manager.models import Project
 from task_manager.store import tables
@@ -97,6 +98,14 @@ def delete(c: Connection, project_id: str) -> None:
         NotFound: There is none.
     """
     _projects.delete(c, project_id)
+
+
+@read_only
+def names(c: Connection, project_ids: Collection[str]) -> dict[str, str]:
+    """The names of projects, by their ids; those that are not there are left out."""
+    columns = tables.projects.c
+    query = select(columns.id, columns.name).where(columns.id.in_(project_ids))
+    return {row.id: row.name for row in c.execute(query)}
 
 
 @read_only

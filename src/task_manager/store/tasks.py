@@ -165,6 +165,13 @@ def count_by_status(c: Connection, project_id: str) -> dict[TaskStatus, int]:
 
 
 @read_only
+def titles(c: Connection, task_ids: Collection[str]) -> dict[str, str]:
+    """The titles of tasks, by their ids; those that are not there are left out."""
+    columns = tables.tasks.c
+    return {row.id: row.title for row in c.execute(select(columns.id, columns.title).where(columns.id.in_(task_ids)))}
+
+
+@read_only
 def edges(c: Connection, project_id: str) -> dict[str, tuple[str, ...]]:
     """The dependencies of each task of a project, as a graph for `task_manager.graph`."""
     ids = _tasks.matching(project_id=project_id).with_only_columns(tables.tasks.c.id)

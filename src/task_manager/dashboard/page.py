@@ -1,0 +1,250 @@
+"""What all pages have: the frame around them, who looks at them, sections that stay up to date."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias, TypeVar
+
+from nicegui import context, ui
+from starlette.requests import Request
+
+from task_manager.application import Application
+from task_manager.dashboard.live import Batch, Live
+from task_manager.dashboard.tree_element import Act, Tree
+from task_manager.dashboard.views import frame
+from task_manager.dashboard.views.parts import empty
+from task_manager.dashboard.views.tree import Node
+from task_manager.errors import TaskManagerError
+from task_manager.identity import IDENTITY_KEY, Identity
+from task_manager.models import TokenScope
+from task_manager.structured_log import get_logger
+
+log = get_logger(__name__)
+
+REST_SECONDS: Final = 0.2
+"""A section is drawn anew at most once in this time."""
+
+_BUILD_SECONDS: Final = 30.0
+
+T = TypeVar("T")
+Done: TypeAlias = Callable[[Act], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Who looks at a page.
+
+    Attributes:
+        actor: As events name who it is.
+        identity: What it may do.
+    """
+
+    actor: str
+    identity: Identity
+
+    @property
+    def may_run(self) -> bool:
+        """Whether it may change and run something."""
+        return self.identity.allows(TokenScope.RUN)
+
+    @property
+    def may_remove(self) -> bool:
+        """Whether it may remove something."""
+        return self.identity.allows(TokenScope.ADMIN)
+
+
+class Section:
+    """A part of a page that is drawn anew when something happens.
+
+    Args:
+        page: Where it is.
+        load: Finds out what it shows.
+        draw: Draws that.
+        concerns: Whether what happened matters to it; by default everything does.
+        does: What its actions do, by name.
+    """
+
+    def __init__(
+        self,
+        page: Page,
+        load: Callable[[], Awaitable[T]],
+        draw: Callable[[T], list[Node]],
+        *,
+        concerns: Callable[[Batch], bool],
+        does: Mapping[str, Done],
+    ) -> None:
+        self._page = page
+        self._does = does
+        self._tree = Tree(self._done)
+        self._wanted = False
+        self._drawing = False
+
+        async def drawn() -> None:
+            self._tree.show(*draw(await load()))
+
+        self._draw = drawn
+
+        async def happened(batch: Batch) -> None:
+            if concerns(batch):
+                await self.refresh()
+
+        page.dashboard.live.happened.subscribe(happened)
+
+    async def refresh(self) -> None:
+        """Draw it anew; while that is under way, once more afterwards."""
+        self._wanted = True
+        if self._drawing:
+            return
+        self._drawing = True
+        try:
+            while self._wanted and not self._tree.is_deleted:
+                self._wanted = False
+                await self._draw_safely()
+                await asyncio.sleep(REST_SECONDS)
+        finally:
+            self._drawing = False
+
+    async def begin(self) -> None:
+        """Draw it for the first time."""
+        await self._draw_safely()
+
+    async def _draw_safely(self) -> None:
+        try:
+            await self._draw()
+        except TaskManagerError as error:
+            self._tree.show(empty(error.message, error.remedy, icon_name="warn"))
+
+    async def _done(self, act: Act) -> None:
+        do = self._does.get(act.name)
+        if do is None:
+            return
+        try:
+            await do(act)
+        except TaskManagerError as error:
+            self._page.tell(f"{error.message} {error.remedy}".strip(), good=False)
+        self._page.dashboard.live.forget()
+        await self.refresh()
+
+
+class Page:
+    """A page that somebody looks at.
+
+    Attributes:
+        dashboard: What it belongs to.
+        visitor: Who looks.
+        path: The parts of its address, by name.
+        query: What follows the `?` of its address, by name; of several the last one.
+    """
+
+    def __init__(self, dashboard: Dashboard, request: Request) -> None:
+        self.dashboard = dashboard
+        self.path: Mapping[str, str] = request.path_params
+        self.query: dict[str, str] = dict(request.query_params)
+        actor = str(getattr(request.state, "actor", None) or "local")
+        self.visitor = Visitor(actor, request.scope.get(IDENTITY_KEY) or Identity())
+        self._client = context.client
+
+    @property
+    def application(self) -> Application:
+        """The application."""
+        return self.dashboard.application
+
+    async def section(
+        self,
+        load: Callable[[], Awaitable[T]],
+        draw: Callable[[T], list[Node]],
+        *,
+        key: Hashable = None,
+        concerns: Callable[[Batch], bool] = lambda _batch: True,
+        does: Mapping[str, Done] | None = None,
+    ) -> Section:
+        """Add a section at the place where elements are added now.
+
+        Args:
+            load: Finds out what it shows.
+            draw: Draws that.
+            key: Names what it shows, for pages that show the same: it is found out once for all of them. None: it is
+                found out for this page alone.
+            concerns: Whether what happened matters to it; by default everything does.
+            does: What its actions do, by name; errors are told to whoever looks.
+        """
+        live = self.dashboard.live
+        shared = load if key is None else functools.partial(live.shared, key, load)
+        section = Section(self, shared, draw, concerns=concerns, does=does or {})
+        await section.begin()
+        return section
+
+    def tell(self, text: str, *, good: bool = True) -> None:
+        """Show a message for some seconds."""
+        with self._client:
+            ui.notify(text, type="positive" if good else "negative", position="bottom-right", multi_line=True)
+
+    def go(self, address: str) -> None:
+        """Go to another page of the dashboard."""
+        with self._client:
+            ui.navigate.to(address)
+
+    def set_address(self, address: str) -> None:
+        """Change the address that is shown, and stay here."""
+        with self._client:
+            ui.run_javascript(f"history.replaceState(history.state, '', {address!r})")
+
+    def require(self, scope: TokenScope) -> None:
+        """Refuse what the visitor may not do.
+
+        Raises:
+            NotAllowed: It may not.
+        """
+        if not self.visitor.identity.allows(scope):
+            raise NotAllowed(
+                f"A token of scope {self.visitor.identity.scope} does not allow this.",
+                remedy=f"Log in with one of scope {scope}: task-manager token create NAME --scope {scope}.",
+            )
+
+
+class NotAllowed(TaskManagerError):
+    """What the visitor's token does not allow."""
+
+    code = "forbidden"
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """What all pages have in common.
+
+    Attributes:
+        application: An open application.
+        live: Tells what happens.
+    """
+
+    application: Application
+    live: Live
+
+    def page(self, address: str, title: str, *, place: str) -> Callable[[Callable[[Page], Awaitable[None]]], None]:
+        """Add a page, by the function that fills it.
+
+        Args:
+            address: Its path, with `{name}` for parts that vary.
+            title: For the browser's tab and the heading.
+            place: The entry of the navigation that it belongs to.
+        """
+
+        def add(fill: Callable[[Page], Awaitable[None]]) -> None:
+            async def show(request: Request) -> None:
+                page = Page(self, request)
+                ui.add_head_html(frame.HEAD)
+                with ui.element("div").classes("app"):
+                    Tree(_nothing).show(*frame.navigation(place))
+                    with ui.element("div").classes("content").props("id=main tabindex=-1"):
+                        await fill(page)
+
+            ui.page(address, title=f"{title} · Task Manager", response_timeout=_BUILD_SECONDS)(show)
+
+        return add
+
+
+async def _nothing(_act: Act) -> None:
+    """The frame's own buttons are the browser's matter."""

@@ -1,0 +1,1 @@
+"""The pages: which sections they have, and what their buttons do."""

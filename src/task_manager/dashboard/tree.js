@@ -1,0 +1,26 @@
+// Renders a tree of plain data (see views/tree.py); Vue changes only what differs from the tree before.
+export default {
+  props: { tree: Array },
+  methods: {
+    act(event, type, action) {
+      if (type === "submit" || event.target.closest("a[data-action]")) event.preventDefault();
+      if (action.confirm && !window.confirm(action.confirm)) return;
+      const target = event.currentTarget;
+      const form = target.closest("form");
+      const fields = form && type !== "click" ? Object.fromEntries(new FormData(form)) : null;
+      const value = target.type === "checkbox" ? target.checked : (target.value ?? null);
+      this.$emit("act", { name: action.name, data: action.data, value, fields });
+    },
+    draw(node) {
+      if (typeof node === "string") return node;
+      const [tag, { on, ...attributes }, ...children] = node;
+      for (const [type, action] of Object.entries(on ?? {})) {
+        attributes[`on${type[0].toUpperCase()}${type.slice(1)}`] = (event) => this.act(event, type, action);
+      }
+      return Vue.h(tag, attributes, children.map(this.draw));
+    },
+  },
+  render() {
+    return Vue.h("div", { class: "tree" }, this.tree.map(this.draw));
+  },
+};
