@@ -45,6 +45,7 @@ def create_app(
     application: Application,
     faces: Sequence[Callable[[Application], Face]],
     *,
+    pages: Callable[[Application], Face] | None = None,
     hosts: frozenset[str] = frozenset(),
     require_token: bool = False,
 ) -> ASGIApp:
@@ -53,24 +54,26 @@ def create_app(
     Args:
         application: An open application.
         faces: Make the faces.
+        pages: Makes the face that answers whatever nobody else does; none: nobody does.
         hosts: Names of this server beside those of this machine, in lower case, without ports.
         require_token: Whether requests of this machine need a token, too.
     """
     made = [make(application) for make in faces]
+    last = [pages(application)] if pages else []
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
-            for face in made:
+            for face in (*made, *last):
                 await stack.enter_async_context(face.lifespan())
             yield
 
-    # Pages come last: they answer whatever nobody else does.
     routes = [
         *LoginPages(application.access).routes,
         *health_routes(),
         *(route for face in made for route in face.routes),
         Route("/api/{path:path}", _unknown_path, methods=None),
+        *(route for face in last for route in face.routes),
     ]
     served = Starlette(routes=routes, lifespan=lifespan)
     return Guard(served, application.access, hosts, require_token=require_token)
@@ -106,7 +109,9 @@ async def serve(
     with _listening(host, port) as listener:
         async with Application(settings) as application:
             names = hosts | {host.lower()}
-            app = create_app(application, (McpFace, RestFace, DashboardFace), hosts=names, require_token=require_token)
+            app = create_app(
+                application, (McpFace, RestFace), pages=DashboardFace, hosts=names, require_token=require_token
+            )
             http = _http_server(app, lambda: ready(_address_of(listener)), application.broadcast.close)
             await _serve_until_cancelled(http, listener)
 

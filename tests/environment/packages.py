@@ -30,6 +30,7 @@ class Package:
 
 PACKAGES: Final = (
     Package("busybox-static", ("busybox",), "the small image that engine tests run"),
+    Package("chromium", ("chromium",), "the browser that shows the dashboard"),
     Package("docker-registry", ("docker-registry",), "serves images on loopback, so that pulling is real"),
     Package("iproute2", ("ip",), "machines of their own for tests of the network"),
     Package("mmdebstrap", ("mmdebstrap",), "builds the Python image of the built-in templates"),

@@ -18,6 +18,7 @@ from task_manager.dashboard.views import frame
 from task_manager.dashboard.views.parts import empty
 from task_manager.dashboard.views.tree import Node
 from task_manager.errors import TaskManagerError
+from task_manager.guard import session_shown
 from task_manager.identity import IDENTITY_KEY, Identity
 from task_manager.models import TokenScope
 from task_manager.structured_log import get_logger
@@ -237,7 +238,9 @@ class Dashboard:
                 page = Page(self, request)
                 ui.add_head_html(frame.HEAD)
                 with ui.element("div").classes("app"):
-                    Tree(_nothing).show(*frame.navigation(place))
+                    Tree(_nothing).show(
+                        *frame.navigation(place, with_session=session_shown(request.headers) is not None)
+                    )
                     with ui.element("div").classes("content").props("id=main tabindex=-1"):
                         await fill(page)
 

@@ -36,11 +36,12 @@ HEAD: Final = (
 """What is added to the head of each page."""
 
 
-def navigation(place: str) -> list[Node]:
+def navigation(place: str, *, with_session: bool = False) -> list[Node]:
     """The navigation: beside the page, and on small screens a drawer.
 
     Args:
         place: The entry that the page belongs to.
+        with_session: Whether the browser has logged in, and can log out.
     """
     entries = [
         h("a", icon(name), h("span", text), href=href, aria_current="page" if name == place else None)
@@ -59,11 +60,16 @@ def navigation(place: str) -> list[Node]:
             "nav",
             brand,
             h("div", *entries, class_="places"),
-            h("div", theme, class_="nav-end"),
+            h("div", theme, _logout() if with_session else None, class_="nav-end"),
             class_="nav",
             aria_label="Main",
         ),
     ]
+
+
+def _logout() -> Node:
+    button = h("button", icon("person"), h("span", "Log out"), type="submit", class_="theme")
+    return h("form", button, method="post", action="/logout")
 
 
 def heading(
