@@ -86,6 +86,7 @@ async def serve(
     port: int = DEFAULT_PORT,
     hosts: frozenset[str] = frozenset(),
     require_token: bool = False,
+    dashboard: bool = False,
     ready: Callable[[str], None] = lambda _address: None,
 ) -> None:
     """Serve until the task is cancelled.
@@ -96,24 +97,30 @@ async def serve(
         port: The port; 0 for any.
         hosts: Names under which the server is reached, beside those of this machine and `host`.
         require_token: Whether requests of this machine need a token, too.
+        dashboard: Whether pages for people are served, too; only once in a process.
         ready: Called with the address once requests are answered.
 
     Raises:
         InvalidInput: The address cannot be listened on.
         StoreError: The store cannot be opened.
     """
-    from task_manager.dashboard.face import DashboardFace
     from task_manager.mcp_server.http import McpFace
     from task_manager.rest_api.face import RestFace
 
     with _listening(host, port) as listener:
         async with Application(settings) as application:
             names = hosts | {host.lower()}
-            app = create_app(
-                application, (McpFace, RestFace), pages=DashboardFace, hosts=names, require_token=require_token
-            )
+            pages = _pages() if dashboard else None
+            app = create_app(application, (McpFace, RestFace), pages=pages, hosts=names, require_token=require_token)
             http = _http_server(app, lambda: ready(_address_of(listener)), application.broadcast.close)
             await _serve_until_cancelled(http, listener)
+
+
+def _pages() -> Callable[[Application], Face]:
+    # It loads a framework that takes seconds and changes the process.
+    from task_manager.dashboard.face import DashboardFace
+
+    return DashboardFace
 
 
 async def _serve_until_cancelled(http: uvicorn.Server, listener: socket.socket) -> None:

@@ -29,14 +29,17 @@ async def server(
         bool, typer.Option("--require-token", help="Also ask programs of this machine for a token.")
     ] = False,
 ) -> None:
-    """Serve agents over HTTP at /mcp, until Ctrl-C.
+    """Serve the dashboard at /, agents at /mcp and other systems at /api/v1, until Ctrl-C.
 
     Programs of this machine may come in without a token; all others need one: task-manager token create.
     """
     from task_manager.server import serve
 
     def ready(address: str) -> None:
-        session.output.show({"address": address, "mcp": f"{address}/mcp"}, f"Agents are served at {address}/mcp.")
+        session.output.show(
+            {"address": address, "mcp": f"{address}/mcp"},
+            f"The dashboard is at {address}, agents are served at {address}/mcp.",
+        )
 
     await serve(
         session.settings(),
@@ -44,5 +47,6 @@ async def server(
         port=port,
         hosts=frozenset(name.lower() for name in allow_host or ()),
         require_token=require_token,
+        dashboard=True,
         ready=ready,
     )
