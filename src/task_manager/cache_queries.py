@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
+from task_manager.cache_figures import CacheFigures, figures_of
 from task_manager.cached_runs import CachedRuns, key_of_run
 from task_manager.caching.decisions import why_no_key
 from task_manager.caching.entries import CacheEntry
@@ -32,7 +31,7 @@ from task_manager.run_starting import listing_of
 from task_manager.snapshots import Snapshots
 from task_manager.source_listing import Listing, changed_paths
 from task_manager.store import Store, cache, projects, runs, steps, tasks, workflows
-from task_manager.workflow_cache import Found, Selection, TierState, Verification
+from task_manager.workflow_cache import Found, Selection, Verification
 from task_manager.workflow_creation import WorkflowMaker
 from task_manager.workflow_templates import WorkflowTemplateRegistry
 
@@ -116,30 +115,6 @@ class CachePrediction:
     saved_seconds: float
     steps: tuple[StepPrediction, ...]
     compared: Comparison | None
-
-
-@dataclass(frozen=True)
-class CacheFigures:
-    """How the cache has done, over all runs that are still known.
-
-    Attributes:
-        misses: By reason.
-        off: How many runs it was not asked for, by reason.
-        saved_seconds: By all hits.
-        by_template: Hits, misses and seconds saved by template; `(none)` for definitions of their own.
-        by_project: The same by project's name.
-        hits_by_tier: How many hits each tier gave.
-        tiers: How they are now.
-    """
-
-    hits: int
-    misses: Mapping[str, int]
-    off: Mapping[str, int]
-    saved_seconds: float
-    by_template: Mapping[str, Mapping[str, float]]
-    by_project: Mapping[str, Mapping[str, float]]
-    hits_by_tier: Mapping[str, int]
-    tiers: tuple[TierState, ...] = field(default=())
 
 
 class CacheQueries:
@@ -226,20 +201,9 @@ class CacheQueries:
         """How the cache has done, of a project or of all."""
         counted = [row for row in await self._store.run(cache.counts) if project_id in (None, row["project_id"])]
         named = {row["project_id"]: await self._project_name(row["project_id"]) for row in counted}
-        by_tier: Counter[str] = Counter()
-        for row in counted:
-            if row["outcome"] == CacheOutcome.HIT.value:
-                by_tier[row["tier"] or ""] += row["runs"]
-        return CacheFigures(
-            hits=sum(by_tier.values()),
-            misses=_by_reason(counted, CacheOutcome.MISS),
-            off=_by_reason(counted, CacheOutcome.OFF),
-            saved_seconds=sum(row["saved_seconds"] for row in counted),
-            by_template=_grouped(counted, lambda row: row["template_id"] or "(none)"),
-            by_project=_grouped(counted, lambda row: named[row["project_id"]]),
-            hits_by_tier=dict(by_tier),
-            tiers=await self._cached.cache.states(),
-        )
+        await self._cached.count_events()
+        happened = await self._store.run(cache.event_counts)
+        return figures_of(counted, happened, named, await self._cached.cache.states())
 
     async def entries(self, selection: Selection) -> list[tuple[CacheEntry, tuple[str, ...]]]:
         """The entries that are meant, newest first, each with the tiers that have it."""
@@ -398,25 +362,3 @@ def _predicted_hit(task: Task, found: Found) -> CachePrediction:
 
 def _seconds(known: Mapping[str, StepRecord], step_id: str) -> float | None:
     return known[step_id].seconds if step_id in known else None
-
-
-def _by_reason(counted: Sequence[Mapping[str, Any]], outcome: CacheOutcome) -> dict[str, int]:
-    found: Counter[str] = Counter()
-    for row in counted:
-        if row["outcome"] == outcome.value:
-            found[row["reason"]] += row["runs"]
-    return dict(found)
-
-
-def _grouped(
-    counted: Sequence[Mapping[str, Any]], name: Callable[[Mapping[str, Any]], str]
-) -> dict[str, dict[str, float]]:
-    groups: dict[str, dict[str, float]] = {}
-    for row in counted:
-        group = groups.setdefault(name(row), {"hits": 0, "misses": 0, "saved_seconds": 0.0})
-        if row["outcome"] == CacheOutcome.HIT.value:
-            group["hits"] += row["runs"]
-        elif row["outcome"] == CacheOutcome.MISS.value:
-            group["misses"] += row["runs"]
-        group["saved_seconds"] += row["saved_seconds"]
-    return groups

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -38,6 +40,19 @@ _DAY: Final = 86400
 _UNITS: Final = {"s": 1, "min": 60, "h": 3600, "d": _DAY, "w": 7 * _DAY}
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What became of a run that the cache was asked for.
+
+    Attributes:
+        ended: Whether it ended with what the cache had for it; else it has to be executed.
+        kept_results: How many equal runs had left a result before the cache was asked; none where it could not be.
+    """
+
+    ended: bool
+    kept_results: int | None = None
+
+
 class CachedRuns:
     """The cache, as runs use it.
 
@@ -63,6 +78,8 @@ class CachedRuns:
         self._settings = settings
         self._clock = clock
         self._given = cache
+        self._counted: dict[tuple[str, str], int] = {}
+        self._counting = asyncio.Lock()
         self._snapshots = Snapshots(store.data_dir)
         self._artifacts = open_artifacts(settings, store.data_dir)
 
@@ -82,25 +99,21 @@ class CachedRuns:
         """What computes keys."""
         return RunKeys(self._store, self._communication, self._settings, self.cache)
 
-    async def answer(self, run_id: str) -> bool:
-        """End a queued run with what the cache has for it; False when it has to be executed.
-
-        Raises:
-            StoreError: The store cannot be read or written.
-        """
+    async def answer(self, run_id: str) -> Answer:
+        """End a queued run with what the cache has for it, if it has something."""
         try:
             return await self._answer(await self._load(run_id))
         except TaskManagerError as error:
             log.warning("cache_not_asked", run_id=run_id, reason=str(error))
-            return False
         except Exception:
             log.exception("cache_not_asked", run_id=run_id)
-            return False
+        return Answer(ended=False)
 
     async def keep(self, run_id: str, status: WorkflowStatus, reason: Reason | None) -> None:
         """Keep the result of a run that is about to end, where its workflow's policy says so."""
         try:
             await self._keep(await self._load(run_id), status, reason)
+            await self.count_events()
         except TaskManagerError as error:
             log.warning("result_not_cached", run_id=run_id, reason=str(error))
         except Exception:
@@ -116,15 +129,29 @@ class CachedRuns:
             await asyncio.to_thread(self._snapshots.listing, run.snapshot) if run.snapshot else None,
         )
 
+    async def count_events(self) -> None:
+        """Add to the store's counts what happened to the tiers in this process since they were last added."""
+        if self._given is None:
+            return
+        async with self._counting:
+            happened = self._given.metrics.happened()
+            more = {event: count - self._counted.get(event, 0) for event, count in happened.items()}
+            more = {event: count for event, count in more.items() if count}
+            if more:
+                await self._store.run(cache.count_events, more)
+                self._counted = happened
+
     async def close(self) -> None:
-        """End the tiers' connections."""
+        """Count what happened, and end the tiers' connections."""
         if self._given is not None:
+            with suppress(TaskManagerError):
+                await self.count_events()
             await self._given.close()
 
     async def _load(self, run_id: str) -> Subject:
         return await self.load(await self._store.run(runs.get, run_id))
 
-    async def _answer(self, subject: Subject) -> bool:
+    async def _answer(self, subject: Subject) -> Answer:
         run = _run_of(subject)
         refusal = why_no_key(subject.workflow, self._settings.cache)
         if refusal is not None:
@@ -136,12 +163,14 @@ class CachedRuns:
         refusal = why_not_asked(run)
         if refusal is not None:
             return await self._off(run, refusal, components)
-        found = await self.look_up(key_of_run(components))
+        key = key_of_run(components)
+        kept = await self._store.run(cache.kept_results, key)
+        found = await self.look_up(key)
         record = self._record(run, components, found)
         if isinstance(found, Missing):
             await self._noted(run, record)
-            return False
-        return await self._end(run, record, found)
+            return Answer(ended=False, kept_results=kept)
+        return Answer(ended=await self._end(run, record, found))
 
     async def _components(self, subject: Subject) -> tuple[KeyComponent, ...]:
         """Those that were computed before, for a run that waited for an equal one."""
@@ -175,7 +204,7 @@ class CachedRuns:
             created_at=self._clock(),
         )
 
-    async def _off(self, run: WorkflowRun, refusal: Refusal, components: Sequence[KeyComponent] = ()) -> bool:
+    async def _off(self, run: WorkflowRun, refusal: Refusal, components: Sequence[KeyComponent] = ()) -> Answer:
         record = CacheRecord(
             run_id=run.id,
             key=key_of_run(components) if components else None,
@@ -186,11 +215,12 @@ class CachedRuns:
             created_at=self._clock(),
         )
         await self._noted(run, record)
-        return False
+        return Answer(ended=False)
 
     async def _noted(self, run: WorkflowRun, record: CacheRecord) -> None:
-        await self._store.run(cache.note, record)
-        self._count(run, record)
+        """Note it, unless another worker was faster and executes the run, or has ended it."""
+        if await self._store.run(cache.note_asked, record):
+            self._count(run, record)
 
     def _count(self, run: WorkflowRun, record: CacheRecord) -> None:
         if record.reason == "disabled":

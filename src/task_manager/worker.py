@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import Final, NoReturn
 
-from task_manager.admission import DEAD_AFTER_SECONDS, EQUAL_RUN, Decision, Queue, RunLimits, decide, rank, run_limits
+from task_manager.admission import DEAD_AFTER_SECONDS, Decision, Queue, RunLimits, decide, rank, run_limits
 from task_manager.cached_runs import CachedRuns
 from task_manager.config import Settings
 from task_manager.errors import NotFound, RunTaken, TaskManagerError
@@ -75,8 +75,7 @@ class Worker:
         self._dead_after = dead_after
         self._cache = cache
         self._lookups: dict[str, asyncio.Task[None]] = {}
-        self._missed: set[str] = set()
-        self._held: set[str] = set()
+        self._missed: dict[str, int | None] = {}
         now = clock()
         self.record = WorkerRecord(
             id=worker_id,
@@ -219,15 +218,8 @@ class Worker:
         free = limits.places - seen.handed_over
         if free <= 0 and self._cache is None:
             return
-        decision = await self._decide(limits, free)
-        self._held |= {run_id for run_id, reason in decision.held.items() if reason.code == EQUAL_RUN}
-        for run in decision.admitted:
-            if run.id in self._held:
-                # The equal run that it waited for is over: now the cache has its result.
-                self._held.discard(run.id)
-                self._look_up(run)
-            else:
-                await self._hand_over(run)
+        for run in (await self._decide(limits, free)).admitted:
+            await self._hand_over(run)
 
     async def _decide(self, limits: RunLimits, free: int) -> Decision:
         """Which runs start now; usually it is enough to look at the first ones."""
@@ -243,31 +235,36 @@ class Worker:
         if self._cache is None:
             return waiting
         known = {run.id for run in waiting.candidates}
-        self._missed &= known
-        self._held &= known
+        self._missed = {run_id: kept for run_id, kept in self._missed.items() if run_id in known}
         asked_for = [run for run in waiting.candidates if run.attempt == 1 and run.project_id not in waiting.paused]
         for run in asked_for:
             if run.id not in self._missed and run.id not in self._lookups:
                 self._look_up(run)
-        pending = {run.id for run in asked_for} - self._missed
+        pending = {run.id for run in asked_for} - self._missed.keys()
         return replace(waiting, candidates=[run for run in waiting.candidates if run.id not in pending])
 
     def _look_up(self, run: WorkflowRun) -> None:
-        self._missed.discard(run.id)
         self._lookups[run.id] = asyncio.create_task(self._ask_cache(run.id), name=f"cache {run.id}")
 
     async def _ask_cache(self, run_id: str) -> None:
         try:
-            if self._cache is not None and not await self._cache.answer(run_id):
-                self._missed.add(run_id)
+            answer = await self._cache.answer(run_id) if self._cache is not None else None
+            if answer is not None and not answer.ended:
+                self._missed[run_id] = answer.kept_results
         finally:
             del self._lookups[run_id]
             self._busy_at = self._clock()
             self.wake()
 
     async def _hand_over(self, run: WorkflowRun) -> None:
-        if not self._stopping and await self._store.run(queue.hand_over, run.id, run.attempt):
+        if self._stopping:
+            return
+        kept_results = self._missed.get(run.id)
+        if await self._store.run(queue.hand_over, run.id, run.attempt, kept_results):
             await self._orchestrator.hand_over(Attempt(run.id, run.attempt), rank=rank(run.priority))
+        else:
+            # Another worker has it; or an equal run has left its result since: the cache is asked again.
+            self._missed.pop(run.id, None)
 
     async def _take_over(self) -> None:
         """Take over from workers that died; their runs are taken up again by whoever is free."""

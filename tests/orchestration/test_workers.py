@@ -13,6 +13,8 @@ import signal
 import subprocess
 import sys
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +42,7 @@ RUNS = int(os.environ.get("RUN_CHAOS_RUNS", "6"))
 SEED = int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randrange(1 << 32))
 _ROUND_SECONDS = 120 + 5 * RUNS
 _KILLS = 2
+_EQUAL_RUNS = 8
 SLOWNESS = 5
 """How many times slower than meant for a machine may be that does other things too."""
 
@@ -191,33 +194,45 @@ async def test_two_workers_on_postgresql_share_runs_and_one_goes_on_for_a_killed
     url = postgresql.url(postgresql.new_database())
     async with service(tmp_path, database_url=url, run_parallelism=2) as shop:
         started = [await start(shop, f"run {index}") for index in range(SHARED_RUNS)]
-        second = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "task_manager",
-            "worker",
-            "run",
-            "--data-dir",
-            str(tmp_path),
-            env={
-                **os.environ,
-                "TASK_MANAGER_DATABASE_URL": url,
-                "TASK_MANAGER_ENGINE": "embedded",
-                "TASK_MANAGER_RUN_PARALLELISM": "2",
-            },
-            stdout=subprocess.DEVNULL,
-        )
-        try:
-            await until(lambda: len(held_places(tmp_path)) == 2)
+        async with another_worker(tmp_path, url):
             await running(shop, started[len(started) // 2].id)
             await shop.kill_worker()
             for run in started:
                 ended = await shop.integration.wait_for_run(run.id)
                 assert ended.status is WorkflowStatus.SUCCEEDED, ended.reason
                 check_log(await shop.log(run.id))
-        finally:
-            kill(second.pid)
-            await second.wait()
+
+
+async def test_of_equal_runs_two_workers_execute_one(tmp_path: Path, postgresql: PostgresqlServer) -> None:
+    url = postgresql.url(postgresql.new_database())
+    async with service(tmp_path, database_url=url, run_parallelism=2, cache={}) as shop:
+        tasks = [await shop.task(f"T{index}", step("true")) for index in range(_EQUAL_RUNS)]
+        first = await shop.integration.execute_task_workflow(tasks[0])
+        async with another_worker(tmp_path, url, cache="true"):
+            rest = [await shop.integration.execute_task_workflow(task) for task in tasks[1:]]
+            ended = [await shop.integration.wait_for_run(run.id) for run in (first, *rest)]
+    assert {run.status for run in ended} == {WorkflowStatus.SUCCEEDED}, [run.reason for run in ended]
+    (executed,) = [run.id for run in ended if run.original_run_id is None]
+    assert {run.original_run_id for run in ended} == {None, executed}
+
+
+@asynccontextmanager
+async def another_worker(data_dir: Path, url: str, *, cache: str = "false") -> AsyncIterator[None]:
+    """A worker beside the service's own, once both are there, until the block ends."""
+    command = (sys.executable, "-m", "task_manager", "worker", "run", "--data-dir", str(data_dir))
+    settings = {
+        "TASK_MANAGER_DATABASE_URL": url,
+        "TASK_MANAGER_ENGINE": "embedded",
+        "TASK_MANAGER_RUN_PARALLELISM": "2",
+        "TASK_MANAGER_CACHE_ENABLED": cache,
+    }
+    process = await asyncio.create_subprocess_exec(*command, env={**os.environ, **settings}, stdout=subprocess.DEVNULL)
+    try:
+        await until(lambda: len(held_places(data_dir)) == 2)
+        yield
+    finally:
+        kill(process.pid)
+        await process.wait()
 
 
 def held_places(data_dir: Path) -> list[Path]:

@@ -24,8 +24,10 @@ from task_manager.errors import (
     StoreUnwritable,
     StoreVersionMismatch,
 )
-from task_manager.store import Store, migrations, projects, runs, steps
+from task_manager.results.conditions import MetricCondition
+from task_manager.store import Store, migrations, projects, results, runs, steps
 from task_manager.store.database import DATABASE_FILE
+from task_manager.store.results import ResultFilter
 from task_manager.store.tables import metadata
 from task_manager.workflow_status import WorkflowStatus
 from tests.environment.postgresql import PostgresqlServer
@@ -176,11 +178,17 @@ class TestVersions:
                     later = LATER if status is ENDED[-1] else NOW
                     store.run_sync(runs.transition, one.id, status, now=later)
             before = store.run_sync(runs.get, run.id), store.run_sync(runs.get, running.id)
+            values = (("accuracy", 0.5), ("accuracy", 0.9), ("\0" * 300, 1))
+            measured = [{"name": name, "value": value} for name, value in values]
+            store.run_sync(results.put, run.id, {"run_id": run.id, "metrics": measured})
             store.run_sync(back_to_version_2)
         with database.open() as store:
             counted = store.run_sync(runs.get, run.id)
             assert counted.seconds == pytest.approx(2.5, abs=0.001)
             assert (counted.evolve(seconds=2.5), store.run_sync(runs.get, running.id)) == before
+            for condition, runs_found in (("accuracy<0.9", 1), ("accuracy>=0.9", 0), ("\0" * 300, 1)):
+                where = ResultFilter(metric=MetricCondition.parse(condition))
+                assert len(store.run_sync(results.list_, where).items) == runs_found
 
     def test_all_migrations_make_what_the_tables_say(self, empty: Database) -> None:
         with empty.open() as store:
@@ -219,7 +227,15 @@ def differences(c: SqlConnection) -> list[object]:
 
 def back_to_version_2(c: SqlConnection) -> None:
     """What later versions added is gone."""
-    for table in ("task_claims", "read_results", "login_sessions", "access_tokens", "cache_records"):
+    for table in (
+        "task_claims",
+        "read_results",
+        "login_sessions",
+        "access_tokens",
+        "cache_records",
+        "cache_counts",
+        "result_metrics",
+    ):
         c.exec_driver_sql(f"DROP TABLE {table}")
     for index in ("ix_runs_flight", "ix_runs_statistics"):
         c.exec_driver_sql(f"DROP INDEX {index}")

@@ -6,8 +6,8 @@ import pytest
 from pydantic import JsonValue
 
 from task_manager.errors import Conflict, InvalidInput, RunTaken
-from task_manager.models import WorkerRecord, WorkerState, WorkflowRun
-from task_manager.store import Store, idempotency, projects, queue, runs, steps, workers
+from task_manager.models import CacheOutcome, CacheRecord, WorkerRecord, WorkerState, WorkflowRun
+from task_manager.store import Store, cache, idempotency, projects, queue, runs, steps, workers
 from task_manager.store.idempotency import Call
 from task_manager.workflow_status import Reason, StepStatus, WorkflowStatus
 from tests.store.builders import LATER, NOW, a_run, a_step, stored_project, stored_task, stored_workflow
@@ -35,6 +35,11 @@ def taken(store: Store, worker_id: str = "w", most_recoveries: int = 5) -> Workf
 def take(store: Store, run: WorkflowRun, worker_id: str = "w", most_recoveries: int = 5) -> WorkflowRun | None:
     about = {"worker_id": worker_id, "most_recoveries": most_recoveries, "now": LATER}
     return store.run_sync(queue.take, run.id, run.attempt, **about)  # type: ignore[arg-type]
+
+
+def asked(run: WorkflowRun, **fields: object) -> CacheRecord:
+    about = {"run_id": run.id, "key": "sha256:key", "outcome": CacheOutcome.MISS, "created_at": NOW}
+    return CacheRecord.model_validate({**about, **fields})
 
 
 def end(store: Store, run: WorkflowRun, status: WorkflowStatus) -> None:
@@ -81,6 +86,30 @@ class TestHandingOver:
         assert not store.run_sync(queue.hand_over, run.id, 1)
         loaded = store.run_sync(queue.load)
         assert ([*loaded.candidates], [found.id for found in loaded.under_way]) == ([], [run.id])
+
+    def test_a_run_is_not_handed_over_when_an_equal_one_left_a_result_since_the_cache_was_asked(
+        self, store: Store
+    ) -> None:
+        """Two workers asked and found nothing; the run of one is over before the other hands its own over."""
+        first, second = started(store), started(store)
+        for run in (first, second):
+            assert store.run_sync(cache.note_asked, asked(run))
+        assert store.run_sync(cache.kept_results, "sha256:key") == 0
+        assert store.run_sync(queue.hand_over, first.id, 1, 0)
+        assert not store.run_sync(queue.hand_over, second.id, 1, 0), "the first is executed"
+        assert take(store, first) is not None
+        store.run_sync(cache.note, asked(first, stored=True))
+        end(store, first, WorkflowStatus.FAILED)
+        assert not store.run_sync(queue.hand_over, second.id, 1, 0), "its result may be taken"
+        assert store.run_sync(queue.hand_over, second.id, 1, 1), "asked again, the cache did not have it"
+
+    def test_what_a_slow_look_up_found_is_not_noted_for_a_run_that_is_executed(self, store: Store) -> None:
+        run = started(store)
+        store.run_sync(cache.note_asked, asked(run))
+        store.run_sync(queue.hand_over, run.id, 1)
+        store.run_sync(cache.note, asked(run, stored=True))
+        assert not store.run_sync(cache.note_asked, asked(run))
+        assert store.run_sync(cache.of_run, run.id) == asked(run, stored=True)
 
     def test_the_paused_projects_are_known(self, store: Store) -> None:
         project = stored_project(store)

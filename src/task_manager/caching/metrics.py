@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter as Counter_
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _FAST = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0)
 
 
 class CacheMetrics:
-    """Counters of one process.
+    """Counters of one process. What all processes counted is in the store: see `cache_figures`.
 
     Attributes:
         registry: What `prometheus_client.generate_latest` takes.
@@ -49,3 +51,13 @@ class CacheMetrics:
         self.seconds = Histogram(
             "task_manager_cache_lookup_seconds", "How long look-ups took.", buckets=_FAST, registry=self.registry
         )
+
+    def happened(self) -> dict[tuple[str, str], int]:
+        """How often tiers gave entries up, had damaged ones, and were left out: by `evictions` and so on, and tier."""
+        counted: Counter_[tuple[str, str]] = Counter_()
+        for name, counter in (("evictions", self.evictions), ("damaged", self.damaged), ("skips", self.skips)):
+            for metric in counter.collect():
+                for sample in metric.samples:
+                    if sample.name.endswith("_total"):
+                        counted[name, sample.labels["tier"]] += int(sample.value)
+        return dict(counted)

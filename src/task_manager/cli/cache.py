@@ -19,7 +19,8 @@ from task_manager.cli.output import fields, table
 from task_manager.cli.session import Session
 
 if TYPE_CHECKING:
-    from task_manager.cache_queries import CacheExplanation, CacheFigures, CachePrediction, Comparison
+    from task_manager.cache_figures import CacheFigures
+    from task_manager.cache_queries import CacheExplanation, CachePrediction, Comparison
     from task_manager.caching.entries import CacheEntry
     from task_manager.store import Store
     from task_manager.workflow_cache import Selection
@@ -260,11 +261,15 @@ def _figures_view(figures: CacheFigures) -> RenderableType:
             str(tier.entries),
             "" if tier.bytes is None else decimal(tier.bytes),
             "" if tier.limit is None else decimal(tier.limit),
-            str(figures.hits_by_tier.get(tier.name, 0)),
+            *(
+                str(counts.get(tier.name, 0))
+                for counts in (figures.hits_by_tier, figures.evictions, figures.damaged, figures.skips)
+            ),
         )
         for tier in figures.tiers
     ]
-    tier_table = table(["!Tier", "!State", "!>Entries", "!>Size", "!>Limit", "!>Hits"], tiers, empty="")
+    columns = ["!Tier", "!State", "!>Entries", "!>Size", "!>Limit", "!>Hits", "!>Evicted", "!>Damaged", "!>Skipped"]
+    tier_table = table(columns, tiers, empty="")
     parts: list[RenderableType] = [facts, Text(), tier_table]
     for name, groups in (("Template", figures.by_template), ("Project", figures.by_project)):
         parts += [Text(), _groups_table(name, groups)]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from task_manager.errors import InvalidInput
 
 _WRITTEN: Final = re.compile(r"\s*(?P<name>[^<>=!\s]+)\s*(?:(?P<sign><=|>=|!=|==|=|<|>)\s*(?P<value>\S+))?\s*")
-_SIGNS: Final[Mapping[str, Callable[[float, float], bool]]] = {
+_SIGNS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
@@ -56,10 +56,10 @@ class MetricCondition:
             )
         return cls(match["name"], match["sign"], value)
 
-    def fits(self, metrics: Sequence[Mapping[str, Any]]) -> bool:
-        """Whether the metrics of a stored result fit."""
-        found = [one["value"] for one in metrics if one["name"] == self.name]
-        return bool(found) and (self.sign is None or _SIGNS[self.sign](found[0], self.value))
+    @property
+    def compare(self) -> Callable[[Any, Any], Any] | None:
+        """Compares a value, or a column of values, with another; none where any value fits."""
+        return None if self.sign is None else _SIGNS[self.sign]
 
 
 def _number(text: str) -> float | None:

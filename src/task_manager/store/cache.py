@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, func, select
+from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
 from task_manager.models import Artifact, CacheRecord, StepRecord, WorkflowRun
 from task_manager.store import artifacts, results, runs, steps, tables
@@ -26,6 +26,18 @@ def note(c: Connection, record: CacheRecord) -> None:
     run = runs.get_locked(c, record.run_id)
     if run.cache_key != record.key:
         runs.change(c, run, {"cache_key": record.key})
+
+
+def note_asked(c: Connection, record: CacheRecord) -> bool:
+    """Store what a look-up found for a run that waits to be executed; False when it does not wait any more."""
+    if not _waits(runs.get_locked(c, record.run_id)):
+        return False
+    note(c, record)
+    return True
+
+
+def _waits(run: WorkflowRun) -> bool:
+    return run.status is WorkflowStatus.QUEUED and run.dispatched < run.attempt
 
 
 @read_only
@@ -67,7 +79,7 @@ def answer(
         The run; none when it is not waiting to be executed any more, and nothing was changed.
     """
     run = runs.get_locked(c, record.run_id)
-    if run.status is not WorkflowStatus.QUEUED or run.dispatched >= run.attempt:
+    if not _waits(run):
         return None
     note(c, record)
     steps.plan(c, planned)
@@ -112,6 +124,35 @@ def earlier(
 def keys(c: Connection) -> tuple[str, ...]:
     """The keys under which results of runs were kept, once each."""
     return tuple(c.scalars(select(_columns.key).where(_columns.stored.is_(True)).distinct()))
+
+
+@read_only
+def kept_results(c: Connection, key: str) -> int:
+    """How many runs with a key have left a result: more than before a look-up means that it is worth another one."""
+    found = c.scalar(select(func.count()).where(_columns.key == key, _columns.stored.is_(True)))
+    return int(found or 0)
+
+
+def count_events(c: Connection, happened: Mapping[tuple[str, str], int]) -> None:
+    """Add to how often things happened to tiers.
+
+    Args:
+        c: The transaction.
+        happened: How often more, by a name such as `evictions` and the tier.
+    """
+    columns = tables.cache_counts.c
+    for (name, tier), count in sorted(happened.items()):
+        one = (columns.name == name) & (columns.tier == tier)
+        changed = c.execute(update(tables.cache_counts).where(one).values(count=columns.count + count))
+        if not changed.rowcount:
+            c.execute(insert(tables.cache_counts), {"name": name, "tier": tier, "count": count})
+
+
+@read_only
+def event_counts(c: Connection) -> dict[tuple[str, str], int]:
+    """How often things happened to tiers, by name and tier."""
+    columns = tables.cache_counts.c
+    return {(name, tier): count for name, tier, count in c.execute(select(columns.name, columns.tier, columns.count))}
 
 
 @read_only

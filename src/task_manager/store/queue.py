@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, case, exists, func, select
 
 from task_manager.admission import Queue, flight_of, rank
 from task_manager.models import Priority, StepRecord, WorkflowRun
-from task_manager.store import runs, steps, tables
+from task_manager.store import cache, runs, steps, tables
 from task_manager.store.database import read_only
 from task_manager.store.prepared import Prepared, is_one_of
 from task_manager.workflow_status import TRANSITIONS, Reason, StepStatus, WorkflowStatus
@@ -118,13 +118,24 @@ def release(c: Connection, run_id: str, *, now: datetime) -> WorkflowRun:
     return runs.transition(c, run_id, WorkflowStatus.QUEUED, reason=WAITING_FOR_PLACE, now=now)
 
 
-def hand_over(c: Connection, run_id: str, attempt: int) -> bool:
-    """Note that a run's attempt was handed over; False when it was before, is none (any more), or an equal one runs."""
+def hand_over(c: Connection, run_id: str, attempt: int, kept_results: int | None = None) -> bool:
+    """Note that a run's attempt was handed over.
+
+    Args:
+        c: The transaction.
+        run_id: The run.
+        attempt: Which attempt.
+        kept_results: How many equal runs had left a result when the cache was asked; none: whatever there is now.
+
+    Returns:
+        False when it was handed over before, or is none (any more), and when an equal run is executed, or was since the
+        cache was asked: that one's result may be taken.
+    """
     run = runs.get_locked(c, run_id)
     if run.status not in _QUEUED or run.attempt != attempt or run.dispatched >= attempt:
         return False
     flight = flight_of(run)
-    if flight is not None and _is_executed(c, flight):
+    if flight is not None and (_is_executed(c, flight) or _was_executed(c, flight, kept_results)):
         return False
     runs.change(c, run, {"dispatched": attempt, "flight": flight or run.flight})
     return True
@@ -133,6 +144,11 @@ def hand_over(c: Connection, run_id: str, attempt: int) -> bool:
 def _is_executed(c: Connection, flight: str) -> bool:
     """Whether an equal run is executed; of two that begin at the same time, the index refuses one."""
     return _in_flight.first(c, {"of_flight": flight}) is not None
+
+
+def _was_executed(c: Connection, flight: str, kept_results: int | None) -> bool:
+    """Whether an equal run, of whichever worker, has left a result since the cache was asked."""
+    return kept_results is not None and cache.kept_results(c, flight) != kept_results
 
 
 def take(

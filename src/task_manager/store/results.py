@@ -1,5 +1,6 @@
-"""Results in the store, as JSON-like data."""
+"""Results in the store, as JSON-like data, with an index of their metrics."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,11 +13,13 @@ from task_manager.store.database import read_only
 from task_manager.store.paging import DEFAULT_LIMIT, Page, after, check_limit, encode_cursor
 from task_manager.store.prepared import Prepared
 
-_AT_ONCE: Final = 100
+_LONGEST_NAME: Final = 200
 
 _columns = tables.results.c
+_metrics = tables.result_metrics.c
 _delete = Prepared(delete(tables.results).where(_columns.run_id == bindparam("of_run")))
 _insert = Prepared(insert(tables.results).inline(), ["run_id", "data"])
+_delete_metrics = Prepared(delete(tables.result_metrics).where(_metrics.run_id == bindparam("of_run")))
 
 
 def put(c: Connection, run_id: str, data: dict[str, Any]) -> None:
@@ -32,6 +35,24 @@ def put(c: Connection, run_id: str, data: dict[str, Any]) -> None:
     """
     _delete.execute(c, {"of_run": run_id})
     _insert.execute(c, {"run_id": run_id, "data": data})
+    _delete_metrics.execute(c, {"of_run": run_id})
+    measured = _measured(data.get("metrics", ()))
+    if measured:
+        rows = [{"run_id": run_id, "name": name, "value": value} for name, value in measured.items()]
+        c.execute(insert(tables.result_metrics), rows)
+
+
+def _measured(metrics: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """The values by the names that the index has for them; of a name the first counts."""
+    found: dict[str, float] = {}
+    for metric in metrics:
+        found.setdefault(_indexed(metric["name"]), metric["value"])
+    return found
+
+
+def _indexed(name: str) -> str:
+    """A metric's name as every database can hold and index it."""
+    return name.encode("utf-8", "replace").decode().replace("\0", "?")[:_LONGEST_NAME]
 
 
 @read_only
@@ -73,14 +94,9 @@ def list_(
         InvalidInput: The limit or the cursor cannot be used.
     """
     check_limit(limit)
-    found: list[tuple[str, dict[str, Any]]] = []
     query = after(_selected(where), cursor, [_columns.run_id], newest_first=True)
-    # One more than asked for tells whether there is another page; metrics are looked at here, whatever the database.
-    for run_id, data in c.execute(query.execution_options(yield_per=_AT_ONCE)):
-        if where.metric is None or where.metric.fits(data.get("metrics", ())):
-            found.append((run_id, data))
-        if len(found) > limit:
-            break
+    # One more than asked for tells whether there is another page.
+    found: Sequence[Any] = c.execute(query.limit(limit + 1)).all()
     items = tuple(data for _, data in found[:limit])
     return Page(items, encode_cursor([found[limit - 1][0]]) if len(found) > limit else None)
 
@@ -95,4 +111,9 @@ def _selected(where: ResultFilter) -> Select[Any]:
     if where.result_type is not None:
         query = query.join(tables.workflows, workflows.id == runs.workflow_id)
         query = query.where(workflows.result_type == where.result_type.value)
+    if where.metric is not None:
+        query = query.join(tables.result_metrics, _metrics.run_id == _columns.run_id)
+        query = query.where(_metrics.name == _indexed(where.metric.name))
+        if where.metric.compare is not None:
+            query = query.where(where.metric.compare(_metrics.value, where.metric.value))
     return query

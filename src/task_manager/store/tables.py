@@ -193,6 +193,14 @@ class CacheRecordColumns(TypedColumns):
     created_at: Named[datetime] = Column(UtcTime)
 
 
+class CacheCountColumns(TypedColumns):
+    """How often something happened to a tier of the cache, counted by all processes."""
+
+    name: Named[str] = Column(String(32), primary_key=True)
+    tier: Named[str] = Column(String(32), primary_key=True)
+    count: Named[int] = Column(BigInteger)
+
+
 class RunDependencyColumns(TypedColumns):
     """One row for each run that another run waits for."""
 
@@ -323,6 +331,14 @@ class ResultColumns(TypedColumns):
     data: Named[dict[str, Any]] = Column(DOCUMENT)
 
 
+class ResultMetricColumns(TypedColumns):
+    """The metrics of results, by which they are found."""
+
+    run_id: Named[str] = Column(ID, _child_of("runs"), primary_key=True)
+    name: Named[str] = Column(String(200), primary_key=True)
+    value: Named[float] = Column(Double)
+
+
 projects = Table("projects", metadata, ProjectColumns)
 phases = Table("phases", metadata, PhaseColumns, UniqueConstraint("project_id", "name"))
 tasks = Table("tasks", metadata, TaskColumns, Index(None, "project_id", "id"), Index(None, "phase_id"))
@@ -344,7 +360,8 @@ runs = Table(
     Index("ix_runs_statistics", "workflow_id", "status", "created_at", "seconds", "steps_cached", "steps_counted"),
 )
 run_dependencies = Table("run_dependencies", metadata, RunDependencyColumns, Index(None, "upstream_id"))
-cache_records = Table("cache_records", metadata, CacheRecordColumns)
+cache_records = Table("cache_records", metadata, CacheRecordColumns, Index(None, "key"))
+cache_counts = Table("cache_counts", metadata, CacheCountColumns)
 workers = Table("workers", metadata, WorkerColumns)
 idempotency_keys = Table("idempotency_keys", metadata, IdempotencyKeyColumns)
 task_claims = Table("task_claims", metadata, TaskClaimColumns)
@@ -364,3 +381,4 @@ events = Table(
 )
 artifacts = Table("artifacts", metadata, ArtifactColumns)
 results = Table("results", metadata, ResultColumns)
+result_metrics = Table("result_metrics", metadata, ResultMetricColumns, Index(None, "name", "value"))
