@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -50,15 +51,15 @@ class Clock:
 class Place:
     """A worker with all that it needs."""
 
-    def __init__(self, store: Store, engine: FakeEngine, **settings: object) -> None:
+    def __init__(self, store: Store, engine: FakeEngine, name: str, **settings: object) -> None:
         self.store = store
         self.engine = engine
         self.clock = Clock()
         self.orchestrator = RememberingOrchestrator()
         configured = Settings.model_validate({"data_dir": store.data_dir, **settings})
         communication = FakeCommunicationManager(configured, engine)
-        executor = RunExecutor(store, communication, configured, worker_id="w", clock=self.clock)
-        self.worker = Worker(store, executor, self.orchestrator, configured, worker_id="w", clock=self.clock)
+        executor = RunExecutor(store, communication, configured, worker_id=name, clock=self.clock)
+        self.worker = Worker(store, executor, self.orchestrator, configured, worker_id=name, clock=self.clock)
 
     async def start(self, workflow: Workflow, **fields: object) -> WorkflowRun:
         return await self.store.run(queue.start, a_run(workflow, **fields), now=self.clock())
@@ -75,7 +76,7 @@ class Place:
 async def place_in(folder: Path, **settings: object) -> AsyncIterator[Place]:
     """A worker that has not begun."""
     with Store.open(folder) as store:
-        place = Place(store, FakeEngine(), **settings)
+        place = Place(store, FakeEngine(), "w", **settings)
         try:
             async with asyncio.timeout(60):
                 yield place
@@ -123,3 +124,27 @@ async def test_at_a_quiet_time_attempts_and_snapshots_that_nobody_needs_are_remo
         assert fresh.is_dir()
         (before,) = place.orchestrator.forgotten
         assert timedelta(0) <= place.clock() - before - timedelta(hours=3) < timedelta(minutes=1)
+
+
+def places_taken(store: Store) -> Counter[str | None]:
+    """How many runs each worker has."""
+    return Counter(run.worker_id for run in store.run_sync(queue.handed_over))
+
+
+async def test_workers_that_share_a_database_begin_as_many_runs_as_each_has_places(tmp_path: Path) -> None:
+    go_on = asyncio.Event()
+    async with place_in(tmp_path, run_parallelism=2) as place:
+        other = Place(place.store, place.engine, "other", run_parallelism=3)
+        place.engine.hold = go_on.wait
+        workflow = stored_workflow(place.store, pipeline=ONE_STEP)
+        started = [await place.start(workflow) for _ in range(8)]
+        await place.worker.start()
+        await other.worker.start()
+        try:
+            await until(lambda: places_taken(place.store) == {"w": 2, "other": 3})
+            go_on.set()
+            ended = [await place.ended(run) for run in started]
+            assert {run.status for run in ended} == {WorkflowStatus.SUCCEEDED}
+            assert len(place.engine.calls) == len(started)
+        finally:
+            await other.worker.stop()

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import Final, NoReturn
 
-from task_manager.admission import DEAD_AFTER_SECONDS, Decision, Queue, RunLimits, decide, rank, run_limits
+from task_manager.admission import DEAD_AFTER_SECONDS, Decision, Queue, RunLimits, decide, run_limits
 from task_manager.cached_runs import CachedRuns
 from task_manager.config import Settings
 from task_manager.errors import NotFound, RunTaken, TaskManagerError
@@ -87,6 +87,8 @@ class Worker:
             started_at=now,
             seen_at=now,
         )
+        self._carried: set[Attempt] = set()
+        self._places = asyncio.Semaphore(settings.run_parallelism)
         self._running: dict[str, asyncio.Task[WorkflowRun]] = {}
         self._loops: list[asyncio.Task[None]] = []
         self._woken = asyncio.Event()
@@ -159,6 +161,16 @@ class Worker:
                 await self._store.run(queue.hand_back, run_id, now=self._clock())
 
     async def _carry_out(self, attempt: Attempt) -> None:
+        """Execute an attempt that was handed over here, or left by a worker that died, as soon as there is a place."""
+        self._carried.add(attempt)
+        try:
+            async with self._places:
+                await self._take(attempt)
+        finally:
+            self._carried.discard(attempt)
+        self.wake()
+
+    async def _take(self, attempt: Attempt) -> None:
         if self._stopping:
             await _never()
         run = await self._store.run(
@@ -171,7 +183,6 @@ class Worker:
         )
         if run is not None:
             await self._execute(run)
-        self.wake()
 
     async def _execute(self, run: WorkflowRun) -> None:
         task = asyncio.create_task(self._executor.execute(run.id), name=f"run {run.id}")
@@ -215,11 +226,13 @@ class Worker:
         for run_id in seen.released:
             await self._store.run(queue.release, run_id, now=self._clock())
         limits = run_limits(self._settings, seen.workers, self._clock(), self._dead_after)
-        free = limits.places - seen.handed_over
+        here = self.record.capacity - len(self._carried)
+        free = min(limits.places - seen.handed_over, here)
         if free <= 0 and self._cache is None:
             return
         for run in (await self._decide(limits, free)).admitted:
-            await self._hand_over(run)
+            if here > 0 and await self._hand_over(run):
+                here -= 1
 
     async def _decide(self, limits: RunLimits, free: int) -> Decision:
         """Which runs start now; usually it is enough to look at the first ones."""
@@ -256,15 +269,16 @@ class Worker:
             self._busy_at = self._clock()
             self.wake()
 
-    async def _hand_over(self, run: WorkflowRun) -> None:
+    async def _hand_over(self, run: WorkflowRun) -> bool:
+        """Begin a run here; False when that is left to another worker, or to the cache."""
         if self._stopping:
-            return
-        kept_results = self._missed.get(run.id)
-        if await self._store.run(queue.hand_over, run.id, run.attempt, kept_results):
-            await self._orchestrator.hand_over(Attempt(run.id, run.attempt), rank=rank(run.priority))
-        else:
-            # Another worker has it; or an equal run has left its result since: the cache is asked again.
-            self._missed.pop(run.id, None)
+            return False
+        if await self._store.run(queue.hand_over, run.id, run.attempt, self._missed.get(run.id)):
+            await self._orchestrator.hand_over(Attempt(run.id, run.attempt))
+            return True
+        # Another worker has it; or an equal run has left its result since: the cache is asked again.
+        self._missed.pop(run.id, None)
+        return False
 
     async def _take_over(self) -> None:
         """Take over from workers that died; their runs are taken up again by whoever is free."""
@@ -279,9 +293,9 @@ class Worker:
         """Hand over again what was noted as handed over and nobody has: its worker ended in between."""
         others = {worker.id for worker in await self._store.run(workers.all_)} - {self.record.id}
         under_way = await self._store.run(queue.handed_over)
-        mine = {Attempt(run.id, run.attempt): run for run in under_way if run.worker_id not in others}
+        mine = [Attempt(run.id, run.attempt) for run in under_way if run.worker_id not in others]
         for attempt in await self._orchestrator.unknown(mine):
-            await self._orchestrator.hand_over(attempt, rank=rank(mine[attempt].priority))
+            await self._orchestrator.hand_over(attempt)
 
     async def _tidy_up(self) -> None:
         """At a quiet time, remove what runs that are over left and nobody needs."""

@@ -198,7 +198,7 @@ async def test_a_full_disk_under_the_engine_fails_the_run_in_words_and_leaves_th
     data = small_disk / "data"
     settings = Settings.model_validate({"data_dir": data, "engine": "embedded", "images": "host"})
     fill = "import os\nwith open('big', 'wb') as f:\n    for _ in range(64):\n        f.write(os.urandom(1 << 20))\n"
-    async with TaskWorkflowIntegration(settings=settings) as integration:
+    async with TaskWorkflowIntegration(settings=settings, execute_here=True) as integration:
         project = await TaskService(integration.store).create_project("p", source_folder=str(tmp_path))
         shop = Workshop(integration, project)
         state = await shop.run_steps({"id": "fill", "image": HOST_TOOLCHAIN, "command": ["python3", "-c", fill]})

@@ -25,12 +25,12 @@ async def test_attempts_that_ended_are_forgotten_and_those_under_way_are_not(tmp
     await orchestrator.start(carry_out)
     try:
         for attempt in (over, under_way, over):
-            await orchestrator.hand_over(attempt, rank=1)
+            await orchestrator.hand_over(attempt)
         async with asyncio.timeout(60):
             while list(await orchestrator.unknown([over, under_way])) != [over]:
-                await orchestrator.hand_over(over, rank=1)
+                await orchestrator.hand_over(over)
         assert set(carried_out) == {over, under_way}
-        await orchestrator.hand_over(over, rank=1)
+        await orchestrator.hand_over(over)
         assert await orchestrator.forget_ended(utc_now() - timedelta(hours=1)) == 0
         async with asyncio.timeout(60):
             while await orchestrator.forget_ended(utc_now() + timedelta(minutes=1)) == 0:

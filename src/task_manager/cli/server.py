@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -29,7 +31,7 @@ async def server(
         bool, typer.Option("--require-token", help="Also ask programs of this machine for a token.")
     ] = False,
 ) -> None:
-    """Serve the dashboard at /, agents at /mcp and other systems at /api/v1, until Ctrl-C.
+    """Serve the dashboard at /, agents at /mcp and other systems at /api/v1, until Ctrl-C or SIGTERM.
 
     Programs of this machine may come in without a token; all others need one: task-manager token create.
     """
@@ -41,12 +43,14 @@ async def server(
             f"The dashboard is at {address}, agents are served at {address}/mcp.",
         )
 
-    await serve(
-        session.settings(),
-        host=host,
-        port=port,
-        hosts=frozenset(name.lower() for name in allow_host or ()),
-        require_token=require_token,
-        dashboard=True,
-        ready=ready,
-    )
+    # Ctrl-C and SIGTERM are how a server is meant to end: that is no work given up.
+    with suppress(asyncio.CancelledError):
+        await serve(
+            session.settings(),
+            host=host,
+            port=port,
+            hosts=frozenset(name.lower() for name in allow_host or ()),
+            require_token=require_token,
+            dashboard=True,
+            ready=ready,
+        )

@@ -1,7 +1,7 @@
 """Attempts as DBOS workflows: kept in a database, carried out by any worker that shares it, recovered after a crash.
 
-Workers that share a database take attempts from a DBOS queue. Where there is one worker, it starts them itself, at
-once: the admission sees to it that there are not too many, and nobody has to look for them ten times a second.
+A worker starts the attempts that it was handed over itself, at once: nobody has to look for them many times a second.
+Only those of a worker that died go through a DBOS queue, to whichever worker that shares the database comes first.
 
 A workflow has no steps of its own: what was recorded of a run stands in the product's store, and carrying an attempt
 out again goes on from there.
@@ -28,7 +28,7 @@ APPLICATION_VERSION: Final = "1"
 """Raised when attempts that an earlier version began cannot be carried on; their workers are stopped before."""
 
 DATABASE_FILE: Final = "orchestration.db"
-_POLL_SECONDS: Final = 0.1
+_LOOK_SECONDS: Final = 1.0
 _SELDOM_SECONDS: Final = 10.0
 _MOST_RECOVERIES: Final = 1_000_000  # The store counts, and gives up much earlier.
 _ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
@@ -88,26 +88,15 @@ class DurableOrchestrator:
         await DBOS.register_queue_async(
             QUEUE,
             worker_concurrency=self._places,
-            polling_interval_sec=_POLL_SECONDS if self._shared else _SELDOM_SECONDS,
+            polling_interval_sec=_LOOK_SECONDS if self._shared else _SELDOM_SECONDS,
             on_conflict="always_update",
         )
 
-    async def hand_over(self, attempt: Attempt, *, rank: int) -> None:
-        """Enqueue an attempt, or start it."""
-        if not self._shared and self._workflow is not None:
+    async def hand_over(self, attempt: Attempt) -> None:
+        """Start an attempt; one that another worker has is left to it."""
+        if self._workflow is not None:
             with SetWorkflowID(attempt.key):
                 await DBOS.start_workflow_async(self._workflow, attempt.key)
-            return
-        await DBOS.enqueue_workflow_with_options_async(
-            {
-                "workflow_name": WORKFLOW,
-                "queue_name": QUEUE,
-                "workflow_id": attempt.key,
-                "priority": rank,
-                "app_version": APPLICATION_VERSION,
-            },
-            attempt.key,
-        )
 
     async def unknown(self, attempts: Collection[Attempt]) -> Collection[Attempt]:
         """Those without a workflow, or whose workflow has ended; that one is forgotten, so that it can come again."""

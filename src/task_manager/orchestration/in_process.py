@@ -20,9 +20,8 @@ class InProcessOrchestrator:
         """Begin; there is nothing that was interrupted."""
         self._carry_out = carry_out
 
-    async def hand_over(self, attempt: Attempt, *, rank: int) -> None:
+    async def hand_over(self, attempt: Attempt) -> None:
         """Start an attempt."""
-        del rank
         if self._carry_out is None or attempt in self._tasks:
             return
         task = asyncio.ensure_future(self._carry_out(attempt))

@@ -45,13 +45,8 @@ class Orchestrator(Protocol):
     async def start(self, carry_out: CarryOut) -> None:
         """Begin, with the attempts that this place was interrupted in."""
 
-    async def hand_over(self, attempt: Attempt, *, rank: int) -> None:
-        """Keep an attempt; one that it has or had is left as it is.
-
-        Args:
-            attempt: What to carry out.
-            rank: 1 is the most urgent.
-        """
+    async def hand_over(self, attempt: Attempt) -> None:
+        """Keep an attempt, and carry it out here; one that it has or had is left as it is."""
 
     async def unknown(self, attempts: Collection[Attempt]) -> Collection[Attempt]:
         """Those of the attempts that it does not have to carry out any more, or never had."""
