@@ -28,6 +28,7 @@ class CacheFigures:
         by_template: Hits, misses and seconds saved by template; `(none)` for definitions of their own.
         by_project: The same by project's name.
         hits_by_tier: How many hits each tier gave.
+        saved_by_tier: Seconds that these saved.
         evictions: How many entries each tier let go for newer ones, in all processes since the data folder was made.
         damaged: How many damaged entries were found in each tier and removed, in the same way.
         skips: How many calls of each tier failed or were left out, in the same way.
@@ -41,6 +42,7 @@ class CacheFigures:
     by_template: Mapping[str, Mapping[str, float]]
     by_project: Mapping[str, Mapping[str, float]]
     hits_by_tier: Mapping[str, int]
+    saved_by_tier: Mapping[str, float]
     evictions: Mapping[str, int]
     damaged: Mapping[str, int]
     skips: Mapping[str, int]
@@ -62,9 +64,12 @@ def figures_of(
         tiers: How the tiers are.
     """
     by_tier: Counter[str] = Counter()
+    saved: dict[str, float] = {}
     for row in counted:
         if row["outcome"] == CacheOutcome.HIT.value:
-            by_tier[row["tier"] or ""] += row["runs"]
+            tier = row["tier"] or ""
+            by_tier[tier] += row["runs"]
+            saved[tier] = saved.get(tier, 0.0) + row["saved_seconds"]
     return CacheFigures(
         hits=sum(by_tier.values()),
         misses=_by_reason(counted, CacheOutcome.MISS),
@@ -73,6 +78,7 @@ def figures_of(
         by_template=_grouped(counted, lambda row: row["template_id"] or NO_TEMPLATE),
         by_project=_grouped(counted, lambda row: projects[row["project_id"]]),
         hits_by_tier=dict(by_tier),
+        saved_by_tier=saved,
         evictions=_of(happened, "evictions"),
         damaged=_of(happened, "damaged"),
         skips=_of(happened, "skips"),
@@ -91,14 +97,15 @@ def prometheus_metrics(figures: CacheFigures) -> Iterator[Metric]:
         for reason, count in reasons.items():
             runs.add_metric((outcome, reason), count)
     yield runs
-    for kind, groups in (("template", figures.by_template), ("project", figures.by_project)):
-        for name, text in (("hits", "Hits"), ("misses", "Misses"), ("saved_seconds", "Seconds that hits saved")):
-            family = CounterMetricFamily(f"{prefix}_{kind}_{name}", f"{text}, by {kind}.", labels=(kind,))
-            for group, values in groups.items():
-                family.add_metric((group,), values[name])
-            yield family
+    # By template, but not by project: of those there may be any number, with whatever names.
+    for name, text in (("hits", "Hits"), ("misses", "Misses"), ("saved_seconds", "Seconds that hits saved")):
+        family = CounterMetricFamily(f"{prefix}_template_{name}", f"{text}, by template.", labels=("template",))
+        for group, values in figures.by_template.items():
+            family.add_metric((group,), values[name])
+        yield family
     for name, text, counts in (
         ("hits", "Hits", figures.hits_by_tier),
+        ("saved_seconds", "Seconds that hits saved", figures.saved_by_tier),
         ("evictions", "Entries that had to go for newer ones", figures.evictions),
         ("damaged", "Entries that could not be read", figures.damaged),
         ("skips", "Calls that failed or were left out", figures.skips),
@@ -109,11 +116,13 @@ def prometheus_metrics(figures: CacheFigures) -> Iterator[Metric]:
         yield family
     size = GaugeMetricFamily(f"{prefix}_tier_bytes", "What a tier takes, as far as it tells.", labels=("tier",))
     entries = GaugeMetricFamily(f"{prefix}_tier_entries", "How many results a tier has.", labels=("tier",))
+    usable = GaugeMetricFamily(f"{prefix}_tier_open", "0 while a tier is left out after failures.", labels=("tier",))
     for state in figures.tiers:
+        usable.add_metric((state.name,), state.is_open)
         entries.add_metric((state.name,), state.entries)
         if state.bytes is not None:
             size.add_metric((state.name,), state.bytes)
-    yield from (size, entries)
+    yield from (size, entries, usable)
 
 
 def _of(happened: Mapping[tuple[str, str], int], name: str) -> dict[str, int]:

@@ -17,8 +17,9 @@ from starlette.types import ASGIApp
 from task_manager.application import Application
 from task_manager.errors import InvalidInput
 from task_manager.guard import Guard
-from task_manager.health import health_routes
+from task_manager.health import HealthPages
 from task_manager.login import LoginPages
+from task_manager.metrics import Metrics
 from task_manager.problem_documents import problem_document
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def create_app(
     """
     made = [make(application) for make in faces]
     last = [pages(application)] if pages else []
+    metrics = Metrics(application)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -70,13 +72,14 @@ def create_app(
 
     routes = [
         *LoginPages(application.access).routes,
-        *health_routes(),
+        *HealthPages(application).routes,
+        *metrics.routes,
         *(route for face in made for route in face.routes),
         Route("/api/{path:path}", _unknown_path, methods=None),
         *(route for face in last for route in face.routes),
     ]
     served = Starlette(routes=routes, lifespan=lifespan)
-    return Guard(served, application.access, hosts, require_token=require_token)
+    return metrics.measured(Guard(served, application.access, hosts, require_token=require_token))
 
 
 async def serve(
