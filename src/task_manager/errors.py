@@ -5,6 +5,7 @@ Foreign errors are translated into this tree once, at the border where they appe
     TaskManagerError
     ├── InvalidInput                    what was given cannot be used (command line: exit code 2)
     │   ├── NotFound                    no project, task, template, run … of that id
+    │   ├── NameTaken                   another record has the name already
     │   ├── InvalidConfiguration        a setting, or the file it came from
     │   ├── InvalidTemplate             a template's own file
     │   ├── InvalidParameters           values given for a template's parameters
@@ -98,6 +99,12 @@ class NotFound(InvalidInput):
             remedy=remedy or (f"Did you mean {', '.join(near)}?" if near else ""),
             details={"kind": kind, "id": identifier, "near": near},
         )
+
+
+class NameTaken(InvalidInput):
+    """Another record has that name; `details["id"]` names it."""
+
+    code = "name_taken"
 
 
 class InvalidConfiguration(InvalidInput):

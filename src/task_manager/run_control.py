@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+import hashlib
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
 from task_manager.config import Settings
-from task_manager.errors import InvalidInput, NotFound, WorkerError
+from task_manager.errors import InvalidInput, NotFound, TaskManagerError, WorkerError
 from task_manager.execution import Execution
 from task_manager.models import Project, WorkflowRun
 from task_manager.queue_explanation import Wait, explain_queue, explain_wait
@@ -101,6 +102,45 @@ class RunControl:
             return run
         await self._open.execution.ensure()
         return await self.wait_for_run(run_id, _CANCEL_SECONDS)
+
+    async def cancel_runs(
+        self, run_ids: Sequence[str], *, actor: str = "local"
+    ) -> tuple[WorkflowRun | TaskManagerError, ...]:
+        """Stop several runs at once, as `cancel_run` does one.
+
+        Returns:
+            For each its run, or why there is none, in the order in which they were named.
+        """
+        reason = Reason(code="cancelled", text=f"Cancelled by {actor}.")
+        wished = [await _outcome(self._wish_cancelled(run_id, reason, actor)) for run_id in run_ids]
+        if any(isinstance(run, WorkflowRun) and not run.status.is_terminal for run in wished):
+            await self._open.execution.ensure()
+        waiting = (
+            _outcome(self.wait_for_run(run.id, _CANCEL_SECONDS))
+            for run in wished
+            if isinstance(run, WorkflowRun) and not run.status.is_terminal
+        )
+        ended = {run.id: run for run in await asyncio.gather(*waiting) if isinstance(run, WorkflowRun)}
+        return tuple(ended.get(run.id, run) if isinstance(run, WorkflowRun) else run for run in wished)
+
+    async def rerun_all(
+        self, run_ids: Sequence[str], *, actor: str = "local", idempotency_key: str | None = None
+    ) -> tuple[WorkflowRun | TaskManagerError, ...]:
+        """Start several runs again, as `rerun` does one.
+
+        Args:
+            run_ids: Those that are over; a run that is named twice is started again once.
+            actor: Who asks, for the event log.
+            idempotency_key: Names this call: made again with the same key, it returns the same runs.
+
+        Returns:
+            For each the new run, or why there is none, in the order in which they were named.
+        """
+        again = {
+            run_id: await _outcome(self.rerun(run_id, actor=actor, idempotency_key=_part(idempotency_key, run_id)))
+            for run_id in dict.fromkeys(run_ids)
+        }
+        return tuple(again[run_id] for run_id in run_ids)
 
     async def cancel_project(self, project_id: str, *, actor: str = "local") -> tuple[WorkflowRun, ...]:
         """Stop all runs of a project, those that wait for others first; return them as they ended.
@@ -249,3 +289,15 @@ class RunControl:
         while True:
             await asyncio.sleep(_ENSURE_SECONDS)
             await self._open.execution.ensure()
+
+
+async def _outcome(made: Awaitable[WorkflowRun]) -> WorkflowRun | TaskManagerError:
+    try:
+        return await made
+    except TaskManagerError as error:
+        return error
+
+
+def _part(key: str | None, run_id: str) -> str | None:
+    """The key of the part of a call that is about one run."""
+    return None if key is None else hashlib.sha256(f"{key} {run_id}".encode()).hexdigest()

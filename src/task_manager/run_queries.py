@@ -8,10 +8,13 @@ from datetime import datetime
 from task_manager.errors import InvalidInput
 from task_manager.models import Event, WorkflowRun, utc_now
 from task_manager.run_statistics import Progress, RunStatistics
-from task_manager.store import Page, Store, events, run_queries, runs
+from task_manager.store import Page, Store, events, overviews, run_queries, runs
+from task_manager.store.overviews import RunOverview, TaskOverview
 from task_manager.store.paging import DEFAULT_LIMIT, MAX_LIMIT
 from task_manager.store.run_queries import ALL, RunFilter
 from task_manager.workflow_status import WorkflowStatus
+
+__all__ = ["RunOverview", "RunQueries", "TaskOverview"]
 
 
 class RunQueries:
@@ -73,6 +76,22 @@ class RunQueries:
     async def statistics(self, where: RunFilter = ALL) -> RunStatistics:
         """How runs went: by status, durations, success rate, steps from earlier runs; by template and workflow type."""
         return await self._store.run(run_queries.statistics, where)
+
+    async def overview(self, run_id: str) -> RunOverview:
+        """How a run is: with its steps, its progress and its result, as of one moment.
+
+        Raises:
+            NotFound: There is no such run.
+        """
+        return await self._store.run(overviews.of_run, run_id, self._clock())
+
+    async def task_overview(self, id_or_title: str) -> TaskOverview:
+        """How a task is: with its current workflow and its latest run, as of one moment.
+
+        Raises:
+            NotFound: There is no such task.
+        """
+        return await self._store.run(overviews.of_task, id_or_title, self._clock())
 
     async def progress(self, run_id: str) -> Progress:
         """How far a run is, and an estimate of what remains, from the last successful runs of its workflow.

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from task_manager import log_following
 from task_manager.artifacts import run_folder
-from task_manager.cli.log_following import GrowingLog
+from task_manager.log_following import GrowingLog
 from task_manager.logs import write_logs
 from task_manager.models import StepRecord, WorkflowRun
 from task_manager.store import Store, runs, steps
@@ -112,7 +113,7 @@ def test_lines_of_another_process_are_printed_as_they_come(both: Executed, follo
 def test_with_json_each_line_is_a_document(both: Executed, follow: list[Following]) -> None:
     both.write("test", "fine\n")
     following = begin(follow, both.run.id, "--json")
-    assert json.loads(following.line()) == {"step": "test", "stream": "stdout", "line": "fine"}
+    assert json.loads(following.line()) == {"step": "test", "stream": "stdout", "number": 1, "line": "fine"}
     both.write("build", "grüße\n", "stderr")
     assert json.loads(following.line()) == {"step": "build", "stream": "stderr", "line": "grüße"}
     both.end()
@@ -160,11 +161,17 @@ def in_folder(folder: Path) -> tuple[Path, GrowingLog]:
     return path, GrowingLog(path)
 
 
-@given(parts=st.lists(st.text("ab\n", max_size=6)))
+@given(parts=st.lists(st.text("ab\n", max_size=6)), overlap=st.integers(1, 8))
 def test_however_a_log_grows_its_lines_are_read_once_in_order(
-    parts: list[str], tmp_path_factory: pytest.TempPathFactory
+    parts: list[str], overlap: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    path, log = in_folder(tmp_path_factory.mktemp("log"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(log_following, "_OVERLAP", overlap)
+        _grow(parts, tmp_path_factory.mktemp("log"))
+
+
+def _grow(parts: list[str], folder: Path) -> None:
+    path, log = in_folder(folder)
     lines = log.new_lines(over=False)
     for number, part in enumerate(parts):
         with path.open("a") as file:
@@ -173,25 +180,25 @@ def test_however_a_log_grows_its_lines_are_read_once_in_order(
         lines += log.new_lines(over=False)
     lines += log.new_lines(over=True)
     whole = "".join(parts)
-    assert lines == (whole.removesuffix("\n").split("\n") if whole else [])
+    assert lines == (list(enumerate(whole.removesuffix("\n").split("\n"), 1)) if whole else [])
 
 
 def test_the_whole_output_that_takes_its_place_is_not_read_twice(tmp_path: Path) -> None:
     path, log = in_folder(tmp_path)
     path.write_text("one\ntwo\n")
-    assert log.new_lines(over=False) == ["one", "two"]
+    assert log.new_lines(over=False) == [(1, "one"), (2, "two")]
     path.write_text("")
     assert log.new_lines(over=False) == []
     write_logs(tmp_path, "one\ntwo\nthree", "")
-    assert log.new_lines(over=True) == ["three"]
+    assert log.new_lines(over=True) == [(3, "three")]
 
 
 def test_what_was_missing_in_the_meantime_is_read_in_the_end(tmp_path: Path) -> None:
     path, log = in_folder(tmp_path)
     path.write_text("one\nthree\n")
-    assert log.new_lines(over=False) == ["one", "three"]
+    assert log.new_lines(over=False) == [(1, "one"), (2, "three")]
     write_logs(tmp_path, "one\ntwo\nthree\n", "")
-    assert log.new_lines(over=True) == ["two", "three"]
+    assert log.new_lines(over=True) == [(2, "two"), (3, "three")]
 
 
 def test_a_step_that_is_tried_again_begins_anew(tmp_path: Path) -> None:
@@ -201,4 +208,4 @@ def test_a_step_that_is_tried_again_begins_anew(tmp_path: Path) -> None:
     path.write_text("")
     assert log.new_lines(over=False) == []
     path.write_text("one\n")
-    assert log.new_lines(over=False) == ["one"]
+    assert log.new_lines(over=False) == [(1, "one")]

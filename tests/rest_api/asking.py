@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -37,3 +39,15 @@ def task_with_pipeline(client: httpx.Client, title: str = "Job", *steps: dict[st
     if client.get("/projects/work").status_code == 404:
         made(client, "projects", name="work")
     return made(client, "tasks", project_id="work", title=title, pipeline={"steps": list(steps) or [step()]})
+
+
+def server_sent(lines: Iterator[str]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Each event of a stream: its id, its kind and its data."""
+    fields: dict[str, str] = {}
+    for line in lines:
+        if line:
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        elif "data" in fields:
+            yield fields["id"], fields["event"], json.loads(fields["data"])
+            fields = {}

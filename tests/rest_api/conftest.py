@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -77,3 +80,26 @@ def shared_client(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -
         httpx.Client(base_url=running.url, timeout=60, trust_env=False) as client,
     ):
         yield client
+
+
+def until(client: httpx.Client, run_id: str, is_so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """The status of a run, once something is so."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        status: dict[str, Any] = client.get(f"/runs/{run_id}/status").json()
+        if is_so(status):
+            return status
+        time.sleep(0.02)
+    raise AssertionError(f"it never became so: {status}")
+
+
+def ended(client: httpx.Client, run_id: str) -> dict[str, Any]:
+    return until(client, run_id, lambda status: bool(status["over"]))
+
+
+@pytest.fixture
+def held(api: RunningApi, engine: FakeEngine) -> Callable[[], object]:
+    """Commands of the engine do not end before this is called."""
+    released = asyncio.Event()
+    engine.hold = released.wait
+    return lambda: api.loop.call_soon_threadsafe(released.set)

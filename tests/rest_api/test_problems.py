@@ -129,7 +129,7 @@ def test_a_wrong_key_or_last_event_id_is_refused(shared_client: httpx.Client) ->
 def test_what_the_stored_records_do_not_allow_is_refused(client: httpx.Client) -> None:
     task = task_with_pipeline(client)
     refused = [
-        (client.post("/projects", json={"name": "work"}), (422, "invalid_input")),
+        (client.post("/projects", json={"name": "work"}), (409, "name_taken")),
         (
             client.post("/tasks", json={"project_id": "work", "title": "x", "dependencies": ["none"]}),
             (404, "not_found"),

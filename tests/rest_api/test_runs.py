@@ -2,40 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Callable
-from typing import Any
 
 import httpx
-import pytest
 
 from task_manager.testing import FakeEngine, FakeExec
 from tests.rest_api.asking import made, problem, step, task_with_pipeline
-from tests.rest_api.server import RunningApi
-
-
-def until(client: httpx.Client, run_id: str, is_so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """The status of a run, once something is so."""
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        status: dict[str, Any] = client.get(f"/runs/{run_id}/status").json()
-        if is_so(status):
-            return status
-        time.sleep(0.02)
-    raise AssertionError(f"it never became so: {status}")
-
-
-def ended(client: httpx.Client, run_id: str) -> dict[str, Any]:
-    return until(client, run_id, lambda status: bool(status["over"]))
-
-
-@pytest.fixture
-def held(api: RunningApi, engine: FakeEngine) -> Callable[[], object]:
-    """Commands of the engine do not end before this is called."""
-    released = asyncio.Event()
-    engine.hold = released.wait
-    return lambda: api.loop.call_soon_threadsafe(released.set)
+from tests.rest_api.conftest import ended, until
 
 
 def test_one_request_tells_how_a_task_is_before_and_after_its_run(client: httpx.Client) -> None:
@@ -227,3 +200,61 @@ def test_who_holds_no_engine_is_told_so(client: httpx.Client) -> None:
     report = client.get("/engine").json()
     assert report["usable"] is False
     assert report["checks"][0]["detail"]
+
+
+def test_several_runs_are_started_again_and_stopped_at_once(client: httpx.Client, held: Callable[[], object]) -> None:
+    tasks = [task_with_pipeline(client, title) for title in ("First", "Second")]
+    started = [client.post(f"/tasks/{task['id']}/runs", json={}).json()["id"] for task in tasks]
+    asked = {"run_ids": [*started, "run-0"]}
+    cancelled = client.post("/bulk/cancel", json=asked).json()["items"]
+    assert [one["run_id"] for one in cancelled] == asked["run_ids"]
+    assert [one["run"] and one["run"]["status"] for one in cancelled] == ["cancelled", "cancelled", None]
+    assert [one["problem"] and one["problem"]["code"] for one in cancelled] == [None, None, "not_found"]
+    held()
+    key = {"Idempotency-Key": "again"}
+    again = client.post("/bulk/rerun", json=asked, headers=key)
+    assert again.status_code == 201
+    items = again.json()["items"]
+    assert [one["run"] and one["run"]["rerun_of"] for one in items] == [*started, None]
+    assert (items[2]["problem"]["status"], items[2]["problem"]["code"]) == (404, "not_found")
+    repeated = client.post("/bulk/rerun", json=asked, headers=key).json()["items"]
+    assert [one["run"]["id"] for one in repeated[:2]] == [one["run"]["id"] for one in items[:2]]
+    for one in items[:2]:
+        assert ended(client, one["run"]["id"])["status"] == "succeeded"
+
+
+def test_the_cache_is_asked_explained_and_cleared(client: httpx.Client) -> None:
+    task_with_pipeline(client)
+    predicted = client.get("/tasks/Job/cache").json()
+    assert (predicted["task"], [one["step_id"] for one in predicted["steps"]]) == ("Job", ["only"])
+    run = client.post("/tasks/Job/runs", json={}).json()["id"]
+    ended(client, run)
+    explained = client.get(f"/runs/{run}/cache").json()
+    assert explained["run"]["id"] == run
+    assert explained["text"]
+    figures = client.get("/cache", params={"project_id": "work"}).json()
+    assert figures["hits"] == 0
+    assert sum(figures["misses"].values()) + sum(figures["off"].values()) == 1
+    assert figures["tiers"][0]["name"] == "memory"
+    kept = client.get("/cache/entries", params={"task_id": "Job", "older_than": "1h"}).json()
+    assert kept == {"items": [], "total": 0}
+    kept = client.get("/cache/entries", params={"task_id": "Job"}).json()
+    assert [one["run_id"] for one in kept["items"]] == [run] * kept["total"]
+    assert problem(client.delete("/cache/entries")) == (422, "invalid_input")
+    assert problem(client.get("/cache/entries", params={"older_than": "long"})) == (422, "invalid_input")
+    planned = client.delete("/cache/entries", params={"dry_run": True}).json()
+    assert (len(planned["items"]), planned["dry_run"]) == (kept["total"], True)
+    assert client.get("/cache/entries").json()["total"] == kept["total"]
+    removed = client.delete("/cache/entries", params={"every": True}).json()
+    assert [one["key"] for one in removed["items"]] == [one["key"] for one in kept["items"]]
+    assert client.get("/cache/entries").json()["total"] == 0
+    assert client.post("/cache/verify").json() == {"checked": 0, "damaged": []}
+
+
+def test_one_asks_for_parts_of_a_status(client: httpx.Client) -> None:
+    task_with_pipeline(client)
+    run = client.post("/tasks/Job/runs", json={}).json()["id"]
+    part = client.get(f"/runs/{run}/status", params={"fields": "id,over"})
+    assert part.json().keys() == {"id", "over"}
+    assert part.headers["Content-Type"] == "application/vnd.task-manager.partial+json"
+    assert client.get("/engine/status").json()["breaker"] == "closed"

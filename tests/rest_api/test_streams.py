@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,7 +17,7 @@ from task_manager.event_broadcast import MOST_WAITING, EventBroadcast
 from task_manager.models import Event, EventKind, utc_now
 from task_manager.store import Connection, Store, events, runs
 from task_manager.testing import FakeEngine
-from tests.rest_api.asking import step, task_with_pipeline
+from tests.rest_api.asking import server_sent, step, task_with_pipeline
 from tests.rest_api.conftest import FakedApplication, settings_of
 from tests.rest_api.server import RunningApi, serving
 from tests.store import builders
@@ -26,14 +25,7 @@ from tests.store import builders
 
 def read(lines: Iterator[str]) -> Iterator[tuple[int, str, dict[str, Any]]]:
     """Each event of a stream: its id, its kind and its data."""
-    fields: dict[str, str] = {}
-    for line in lines:
-        if line:
-            name, _, value = line.partition(": ")
-            fields[name] = value
-        elif "data" in fields:
-            yield int(fields["id"]), fields["event"], json.loads(fields["data"])
-            fields = {}
+    return ((int(number), kind, data) for number, kind, data in server_sent(lines))
 
 
 def finished(client: httpx.Client, run_id: str) -> list[tuple[int, str, dict[str, Any]]]:

@@ -284,7 +284,7 @@ async def _title(application: Application, run: WorkflowRun) -> str:
 async def _follow_logs(
     session: Session, application: Application, run_id: str, step: str | None, streams: list[str]
 ) -> None:
-    from task_manager.cli.log_following import follow_logs
+    from task_manager.log_following import follow_logs
     from task_manager.store import runs
 
     async for new in follow_logs(application.store, run_id, step=step, streams=streams):

@@ -11,9 +11,11 @@ from task_manager.application import Application
 from task_manager.rest_api.documentation import document, operation_id
 from task_manager.rest_api.problems import answer_with_problems
 from task_manager.rest_api.routes import (
+    cache,
     containers,
     engine,
     events,
+    logs,
     outcomes,
     phases,
     projects,
@@ -35,8 +37,10 @@ _SUBJECTS: Final = (
     templates,
     workflows,
     runs,
+    logs,
     outcomes,
     events,
+    cache,
     queue,
     engine,
     containers,

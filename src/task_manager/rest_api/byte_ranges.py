@@ -14,7 +14,14 @@ from task_manager.rest_api.problems import RangeNotSatisfiable
 from task_manager.rest_api.revisions import etag
 
 _ONE_RANGE: Final = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
-_CHUNK: Final = 64 * 1024
+CHUNK: Final = 64 * 1024
+DOWNLOAD: Final = {
+    # What runs leave is shown by nobody on this server's behalf.
+    "Content-Disposition": "attachment",
+    "Content-Security-Policy": "sandbox",
+    "X-Content-Type-Options": "nosniff",
+}
+"""Headers of what runs left."""
 
 
 def file_response(path: Path, *, tag: str, media_type: str, asked: str | None, if_range: str | None) -> Response:
@@ -37,10 +44,7 @@ def file_response(path: Path, *, tag: str, media_type: str, asked: str | None, i
         "Accept-Ranges": "bytes",
         "Content-Length": str(end - start),
         "ETag": etag(tag),
-        # What runs leave is shown by nobody on this server's behalf.
-        "Content-Disposition": "attachment",
-        "Content-Security-Policy": "sandbox",
-        "X-Content-Type-Options": "nosniff",
+        **DOWNLOAD,
     }
     if part is not None:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
@@ -70,6 +74,6 @@ def _read(path: Path, start: int, end: int) -> Iterator[bytes]:
     with path.open("rb") as file:
         file.seek(start)
         left = end - start
-        while left and (chunk := file.read(min(_CHUNK, left))):
+        while left and (chunk := file.read(min(CHUNK, left))):
             left -= len(chunk)
             yield chunk

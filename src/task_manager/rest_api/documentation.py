@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from task_manager.rest_api.examples import EXAMPLES
 from task_manager.rest_api.problems import Problem
 from task_manager.rest_api.routing import TAGS
+from task_manager.rest_api.schemas import LogLines
 
 _DESCRIPTION: Final = """\
 Projects and tasks, and their execution in containers.
@@ -66,7 +67,10 @@ def document(app: FastAPI, *, prefix: str) -> dict[str, Any]:
 
 def _add_components(made: dict[str, Any]) -> None:
     schemas = made["components"]["schemas"]
-    schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    for model in (Problem, LogLines):
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schema.pop("$defs", None)
+        schemas[model.__name__] = schema
     for name, example in EXAMPLES.items():
         schemas[name]["examples"] = [example]
     made["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}

@@ -4,47 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Final
 
 from task_manager.errors import TaskManagerError
 from task_manager.event_broadcast import EventBroadcast
 from task_manager.models import Event, EventKind
 from task_manager.rest_api.problems import status_of
+from task_manager.rest_api.server_sent import QUIET, QUIET_SECONDS, RETRY, documented_stream, frame
 from task_manager.structured_log import get_logger
 
 log = get_logger(__name__)
 
-EVENT_STREAM: Final = "text/event-stream"
-HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-QUIET_SECONDS: Final = 15.0
-"""After this long without an event a comment is sent, so that nobody on the way takes the connection for dead."""
-
-_RETRY_MILLISECONDS: Final = 1000
-
-DOCUMENTED: Final[dict[int | str, dict[str, Any]]] = {
-    200: {
-        "description": "Events as they happen. Each has its sequence number as `id`, its kind as `event`, and an "
-        "`Event` as JSON in `data`.",
-        "content": {
-            EVENT_STREAM: {
-                "itemSchema": {
-                    "type": "object",
-                    "properties": {
-                        "id": {"type": "string"},
-                        "event": {"type": "string", "enum": [kind.value for kind in EventKind]},
-                        "data": {
-                            "type": "string",
-                            "contentMediaType": "application/json",
-                            "contentSchema": {"$ref": "#/components/schemas/Event"},
-                        },
-                    },
-                    "required": ["id", "event", "data"],
-                },
-                "example": 'id: 7\nevent: run_status\ndata: {"sequence": 7, "status": "running"}\n\n',
-            }
-        },
-    }
-}
+DOCUMENTED: Final = documented_stream(
+    "Events as they happen. Each has its sequence number as `id`, its kind as `event`, and an `Event` as JSON in "
+    "`data`.",
+    [kind.value for kind in EventKind],
+    "Event",
+    'id: 7\nevent: run_status\ndata: {"sequence": 7, "status": "running"}\n\n',
+)
 """What an operation's document says about such a stream."""
 
 
@@ -69,9 +46,9 @@ async def event_stream(
     end = time() + seconds
     try:
         async with broadcast.listening(after=after, run_id=run_id, project_id=project_id) as listener:
-            yield b"retry: %d\n\n" % _RETRY_MILLISECONDS
+            yield RETRY
             while (left := end - time()) > 0 and (page := await listener.next(min(QUIET_SECONDS, left))) is not None:
-                yield b"".join(map(_frame, page)) or b":\n\n"
+                yield b"".join(map(_frame, page)) or QUIET
                 if run_id is not None and any(map(ends_run, page)):
                     return
     except TaskManagerError as error:
@@ -85,8 +62,4 @@ def ends_run(event: Event) -> bool:
 
 
 def _frame(event: Event) -> bytes:
-    return b"id: %d\nevent: %s\ndata: %s\n\n" % (
-        event.sequence,
-        event.kind.value.encode(),
-        event.model_dump_json().encode(),
-    )
+    return frame(str(event.sequence), event.kind.value, event.model_dump_json())

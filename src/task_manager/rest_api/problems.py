@@ -60,6 +60,7 @@ STATUS: Final[Mapping[type[TaskManagerError], HTTPStatus]] = MappingProxyType(
         RevisionRequired: HTTPStatus.PRECONDITION_REQUIRED,
         RangeNotSatisfiable: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
         errors.NotFound: HTTPStatus.NOT_FOUND,
+        errors.NameTaken: HTTPStatus.CONFLICT,
         errors.DependencyCycle: HTTPStatus.CONFLICT,
         errors.DependenciesNotMet: HTTPStatus.CONFLICT,
         errors.WorkflowTypeConflict: HTTPStatus.CONFLICT,
@@ -129,6 +130,11 @@ def answer_with_problems(app: FastAPI) -> None:
     app.exception_handler(RequestValidationError)(_of_request)
     app.exception_handler(HTTPException)(_of_http)
     app.exception_handler(Exception)(_unexpected)
+
+
+def problem_of(error: TaskManagerError) -> Problem:
+    """An error that is told of beside what went well."""
+    return Problem.model_validate_json(bytes(problem_response(error).body))
 
 
 def problem_response(error: TaskManagerError) -> Response:

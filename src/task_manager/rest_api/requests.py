@@ -52,7 +52,13 @@ def check_scope(request: Request) -> None:
         )
 
 
+def longest_stream(request: Request) -> float:
+    """After how many seconds a stream ends."""
+    return float(request.app.state.longest_stream)
+
+
 App = Annotated[Application, Depends(application_of)]
+Longest = Annotated[float, Depends(longest_stream)]
 Actor = Annotated[str, Depends(actor_of)]
 
 Identifier = Annotated[

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, select, update
 
-from task_manager.errors import InvalidInput, NotFound
+from task_manager.errors import NameTaken, NotFound
 from task_manager.models import AccessToken
 from task_manager.store import tables
 from task_manager.store.database import read_only
@@ -20,10 +20,10 @@ def insert(c: Connection, token: AccessToken) -> AccessToken:
     """Store a new token.
 
     Raises:
-        InvalidInput: Another one has its name.
+        NameTaken: Another one has its name.
     """
     if c.execute(select(_columns.id).where(_columns.name == token.name)).first() is not None:
-        raise InvalidInput(
+        raise NameTaken(
             f"There is a token {token.name!r} already.", remedy="Choose another name, or revoke that one first."
         )
     c.execute(tables.access_tokens.insert(), _tokens.row(token))

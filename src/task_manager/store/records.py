@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from task_manager.documents import place_text
-from task_manager.errors import Conflict, InvalidInput, NotFound, StoreError
+from task_manager.errors import Conflict, InvalidInput, NameTaken, NotFound, StoreError
 from task_manager.model_findings import model_findings
 from task_manager.models import Record
 from task_manager.store.paging import Page, after, check_limit, encode_cursor
@@ -317,14 +317,14 @@ class NamedTable(RevisedTable[R]):
         """Refuse a name that another record has, among those that have these values.
 
         Raises:
-            InvalidInput: Another one has it.
+            NameTaken: Another one has it.
         """
         row = self.row(record)
         columns = self.table.c
         is_other = (columns[self._name] == row[self._name]) & (columns.id != row["id"])
         other = c.scalar(self.matching(**among).with_only_columns(columns.id).where(is_other))
         if other is not None:
-            raise InvalidInput(
+            raise NameTaken(
                 f"There is a {self.kind} {row[self._name]!r} already: {other}.",
                 remedy=f"Choose another {self._name}.",
                 details={self._name: row[self._name], "id": other},

@@ -1,5 +1,6 @@
 """Questions about runs: which there are, how many, how they went, how far one is. Nothing here writes."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVarTuple
@@ -10,7 +11,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from task_manager.errors import InvalidInput
-from task_manager.models import WorkflowRun, WorkflowType
+from task_manager.models import StepRecord, WorkflowRun, WorkflowType
 from task_manager.run_statistics import Progress, RunGroup, RunStatistics, progress_of, summarised
 from task_manager.store import runs, steps, tables
 from task_manager.store.database import read_only
@@ -155,8 +156,13 @@ def progress(c: Connection, run_id: str, now: datetime) -> Progress:
         NotFound: There is no such run.
     """
     run = runs.get(c, run_id)
+    return progress_among(c, run, steps.of_run(c, run_id), now)
+
+
+def progress_among(c: Connection, run: WorkflowRun, records: Collection[StepRecord], now: datetime) -> Progress:
+    """The same for a run whose steps' records are known."""
     elapsed = None if run.started_at is None else (now - run.started_at).total_seconds()
-    return progress_of(run, steps.of_run(c, run_id), _earlier_seconds(c, run), elapsed)
+    return progress_of(run, records, _earlier_seconds(c, run), elapsed)
 
 
 def _earlier_seconds(c: Connection, run: WorkflowRun) -> list[float]:

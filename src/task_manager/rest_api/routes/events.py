@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Request, Response
+from fastapi import Header, Response
 from fastapi.responses import StreamingResponse
 
 from task_manager.application import Application
 from task_manager.errors import NotFound
 from task_manager.rest_api import schemas
-from task_manager.rest_api.event_stream import DOCUMENTED, EVENT_STREAM, HEADERS, event_stream
+from task_manager.rest_api.event_stream import DOCUMENTED, event_stream
 from task_manager.rest_api.problems import documented
-from task_manager.rest_api.requests import FIRST_PAGE, After, App, Identifier, Limit, Word
+from task_manager.rest_api.requests import FIRST_PAGE, After, App, Identifier, Limit, Longest, Word
 from task_manager.rest_api.routing import router
+from task_manager.rest_api.server_sent import ENDED, streamed
 from task_manager.store import events
-
-
-def longest_stream(request: Request) -> float:
-    """After how many seconds a stream ends."""
-    return float(request.app.state.longest_stream)
-
 
 routes = router("events", "Everything that happened to runs, in one order.")
 
@@ -28,8 +23,6 @@ LastEventId = Annotated[
     int | None,
     Header(ge=0, le=2**53, description="The `id` of the last event that the client has; it wins over `after`."),
 ]
-Longest = Annotated[float, Depends(longest_stream)]
-ENDED: dict[int | str, dict[str, Any]] = {204: {"description": "The run is over, and the client has all its events."}}
 
 
 @routes.get("/events", response_model=schemas.EventList, responses=documented(NotFound))
@@ -53,7 +46,7 @@ async def list_run_events(
 async def stream_events(app: App, seconds: Longest, after: After = None, last_event_id: LastEventId = None) -> Response:
     """Follow the events of all runs: those after a sequence number, or those from now on."""
     begin = await _begin(app, last_event_id, after)
-    return _stream(event_stream(app.broadcast, seconds=seconds, after=begin))
+    return streamed(event_stream(app.broadcast, seconds=seconds, after=begin))
 
 
 @routes.get(
@@ -68,7 +61,7 @@ async def stream_project_events(
     """Follow the events of a project's runs: those after a sequence number, or those from now on."""
     project = await app.tasks.get_project(project_id)
     begin = await _begin(app, last_event_id, after)
-    return _stream(event_stream(app.broadcast, seconds=seconds, after=begin, project_id=project.id))
+    return streamed(event_stream(app.broadcast, seconds=seconds, after=begin, project_id=project.id))
 
 
 @routes.get(
@@ -85,7 +78,7 @@ async def stream_run_events(
     begin = await _begin(app, last_event_id, after or 0)
     if run.status.is_terminal and not await app.runs.events(run.id, after=begin, limit=1):
         return Response(status_code=204)
-    return _stream(event_stream(app.broadcast, seconds=seconds, after=begin, run_id=run.id))
+    return streamed(event_stream(app.broadcast, seconds=seconds, after=begin, run_id=run.id))
 
 
 def _listed(after: int | None, found: Any) -> schemas.EventList:
@@ -96,7 +89,3 @@ async def _begin(app: Application, last_event_id: int | None, after: int | None)
     """The number after which a stream begins; found out before the answer begins, so that nothing is missed then."""
     given = after if last_event_id is None else last_event_id
     return await app.store.run(events.last_sequence) if given is None else given
-
-
-def _stream(content: Any) -> Response:
-    return StreamingResponse(content, media_type=EVENT_STREAM, headers=HEADERS)

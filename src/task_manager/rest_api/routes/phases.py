@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import Response
 
-from task_manager.errors import Conflict, NotFound
+from task_manager.errors import Conflict, NameTaken, NotFound
 from task_manager.models import Phase
 from task_manager.rest_api import schemas
 from task_manager.rest_api.problems import RevisionMismatch, RevisionRequired, documented
@@ -25,7 +25,7 @@ async def list_phases(
     return shown_page(schemas.PhasePage(items=page.items, next_cursor=page.next_cursor), fields, Phase)
 
 
-@routes.post("/phases", status_code=201, response_model=Phase, responses=documented(NotFound, Conflict))
+@routes.post("/phases", status_code=201, response_model=Phase, responses=documented(NotFound, Conflict, NameTaken))
 async def create_phase(app: App, body: schemas.NewPhase, idempotency_key: IdempotencyKey = None) -> Response:
     """Create a phase."""
     return created(await app.tasks.create_phase(**body.given(), idempotency_key=idempotency_key), "phases")
@@ -43,7 +43,7 @@ async def get_phase(
 @routes.patch(
     "/phases/{phase_id}",
     response_model=Phase,
-    responses=TAGGED | documented(NotFound, RevisionMismatch, RevisionRequired),
+    responses=TAGGED | documented(NotFound, NameTaken, RevisionMismatch, RevisionRequired),
 )
 async def update_phase(
     app: App, phase_id: Identifier, body: schemas.PhaseChanges, if_match: IfMatch = None

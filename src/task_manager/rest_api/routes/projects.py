@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import Response
 
-from task_manager.errors import Conflict, DependenciesNotMet, DependencyCycle, NotFound, WorkflowTypeConflict
+from task_manager.errors import Conflict, DependenciesNotMet, DependencyCycle, NameTaken, NotFound, WorkflowTypeConflict
 from task_manager.models import Project
 from task_manager.rest_api import schemas
 from task_manager.rest_api.problems import RevisionMismatch, RevisionRequired, documented
@@ -23,7 +23,7 @@ async def list_projects(app: App, limit: Limit = FIRST_PAGE, cursor: Cursor = No
     return shown_page(schemas.ProjectPage(items=page.items, next_cursor=page.next_cursor), fields, Project)
 
 
-@routes.post("/projects", status_code=201, response_model=Project, responses=documented(Conflict))
+@routes.post("/projects", status_code=201, response_model=Project, responses=documented(Conflict, NameTaken))
 async def create_project(app: App, body: schemas.NewProject, idempotency_key: IdempotencyKey = None) -> Response:
     """Create a project."""
     return created(await app.tasks.create_project(**body.given(), idempotency_key=idempotency_key), "projects")
@@ -43,7 +43,7 @@ async def get_project(
 @routes.patch(
     "/projects/{project_id}",
     response_model=Project,
-    responses=TAGGED | documented(NotFound, RevisionMismatch, RevisionRequired),
+    responses=TAGGED | documented(NotFound, NameTaken, RevisionMismatch, RevisionRequired),
 )
 async def update_project(
     app: App, project_id: Identifier, body: schemas.ProjectChanges, if_match: IfMatch = None

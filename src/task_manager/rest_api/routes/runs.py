@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import Query, Response
 from pydantic import AwareDatetime, BeforeValidator
 
-from task_manager.errors import Conflict, NotFound
+from task_manager.errors import Conflict, NotFound, TaskManagerError
 from task_manager.models import StepRecord, WorkflowRun, WorkflowType
 from task_manager.rest_api import schemas
-from task_manager.rest_api.problems import documented
+from task_manager.rest_api.problems import documented, problem_of
 from task_manager.rest_api.requests import (
     FIRST_PAGE,
     Actor,
@@ -88,11 +89,10 @@ async def get_run(app: App, run_id: Identifier, fields: Fields = None, if_none_m
     return shown(run, fields, tag=run.revision, known=if_none_match)
 
 
-@routes.get("/runs/{run_id}/status", response_model=schemas.RunStatus, responses=documented(NotFound))
-async def get_run_status(app: App, run_id: Identifier) -> schemas.RunStatus:
+@routes.get("/runs/{run_id}/status", response_model=schemas.RunStatus, responses=partial_view() | documented(NotFound))
+async def get_run_status(app: App, run_id: Identifier, fields: Fields = None) -> Response:
     """Tell how a run is: its status with the reason, progress and estimate, steps, and the result once there is one."""
-    state = await (await app.workflows()).get_run(run_id)
-    return schemas.run_status(state, await app.runs.progress(run_id))
+    return shown(schemas.run_status(await app.runs.overview(run_id)), fields)
 
 
 @routes.post("/runs/{run_id}/cancel", response_model=WorkflowRun, responses=documented(NotFound))
@@ -112,6 +112,21 @@ async def rerun(
         run_id, from_step=body.from_step, actor=actor, idempotency_key=idempotency_key
     )
     return created(run, "runs")
+
+
+@routes.post("/bulk/cancel", response_model=schemas.RunOutcomes)
+async def cancel_runs(app: App, actor: Actor, body: schemas.RunSelection) -> schemas.RunOutcomes:
+    """Stop several runs, each as if it were the only one; those that are not there are told of beside the others."""
+    return _outcomes(body, await (await app.workflows()).cancel_runs(body.run_ids, actor=actor))
+
+
+@routes.post("/bulk/rerun", status_code=201, response_model=schemas.RunOutcomes, responses=documented(Conflict))
+async def rerun_runs(
+    app: App, actor: Actor, body: schemas.RunSelection, idempotency_key: IdempotencyKey = None
+) -> schemas.RunOutcomes:
+    """Start several runs that are over again, each as if it were the only one; others are told of beside them."""
+    workflows = await app.workflows()
+    return _outcomes(body, await workflows.rerun_all(body.run_ids, actor=actor, idempotency_key=idempotency_key))
 
 
 @routes.get("/runs/{run_id}/wait", response_model=schemas.Waiting, responses=documented(NotFound))
@@ -141,3 +156,13 @@ async def list_artifacts(app: App, run_id: Identifier) -> schemas.ArtifactList:
     """List what a run left behind."""
     run = await app.runs.get(run_id)
     return schemas.ArtifactList(items=await app.store.run(artifacts.of_run, run.id))
+
+
+def _outcomes(body: schemas.RunSelection, found: Sequence[WorkflowRun | TaskManagerError]) -> schemas.RunOutcomes:
+    items = [
+        schemas.RunOutcome(run_id=run_id, run=one, problem=None)
+        if isinstance(one, WorkflowRun)
+        else schemas.RunOutcome(run_id=run_id, run=None, problem=problem_of(one))
+        for run_id, one in zip(body.run_ids, found, strict=True)
+    ]
+    return schemas.RunOutcomes(items=tuple(items))

@@ -90,13 +90,12 @@ async def delete_task(app: App, task_id: Identifier, if_match: IfMatch = None) -
         return schemas.Removed(runs=await app.tasks.delete_task(found.id, expected_revision=expected))
 
 
-@routes.get("/tasks/{task_id}/status", response_model=schemas.TaskState, responses=documented(NotFound))
-async def get_task_status(app: App, task_id: Identifier) -> schemas.TaskState:
+@routes.get(
+    "/tasks/{task_id}/status", response_model=schemas.TaskState, responses=partial_view() | documented(NotFound)
+)
+async def get_task_status(app: App, task_id: Identifier, fields: Fields = None) -> Response:
     """Tell how a task is: its status, its current workflow, and its latest run with progress, steps and result."""
-    state = await (await app.workflows()).get_workflow_status(task_id)
-    latest = state.latest
-    run = schemas.run_status(latest, await app.runs.progress(latest.run.id)) if latest else None
-    return schemas.task_state(state, run)
+    return shown(schemas.task_state(await app.runs.task_overview(task_id)), fields)
 
 
 @routes.post(
