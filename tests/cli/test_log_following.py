@@ -115,7 +115,7 @@ def test_with_json_each_line_is_a_document(both: Executed, follow: list[Followin
     following = begin(follow, both.run.id, "--json")
     assert json.loads(following.line()) == {"step": "test", "stream": "stdout", "number": 1, "line": "fine"}
     both.write("build", "grüße\n", "stderr")
-    assert json.loads(following.line()) == {"step": "build", "stream": "stderr", "line": "grüße"}
+    assert json.loads(following.line()) == {"step": "build", "stream": "stderr", "number": 1, "line": "grüße"}
     both.end()
     assert following.rest() == ("", "", 0)
 
