@@ -103,16 +103,17 @@ def prometheus_metrics(figures: CacheFigures) -> Iterator[Metric]:
         for group, values in figures.by_template.items():
             family.add_metric((group,), values[name])
         yield family
-    for name, text, counts in (
+    counted: tuple[tuple[str, str, Mapping[str, float]], ...] = (
         ("hits", "Hits", figures.hits_by_tier),
         ("saved_seconds", "Seconds that hits saved", figures.saved_by_tier),
         ("evictions", "Entries that had to go for newer ones", figures.evictions),
         ("damaged", "Entries that could not be read", figures.damaged),
         ("skips", "Calls that failed or were left out", figures.skips),
-    ):
+    )
+    for name, text, counts in counted:
         family = CounterMetricFamily(f"{prefix}_tier_{name}", f"{text}, by tier.", labels=("tier",))
-        for tier, count in counts.items():
-            family.add_metric((tier,), count)
+        for tier, value in counts.items():
+            family.add_metric((tier,), value)
         yield family
     size = GaugeMetricFamily(f"{prefix}_tier_bytes", "What a tier takes, as far as it tells.", labels=("tier",))
     entries = GaugeMetricFamily(f"{prefix}_tier_entries", "How many results a tier has.", labels=("tier",))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from time import perf_counter
@@ -31,7 +30,6 @@ RUN_BOUNDS: Final = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 4 * 3600.0)
 
 _ANSWER_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_CACHE_SECONDS: Final = 5.0
 
 
 class Metrics:
@@ -92,19 +90,13 @@ class Metrics:
         application = self._application
         figures = await application.store.run(fleet.figures, RUN_BOUNDS)
         engine = (await application.workflows()).communication.status()
+        cache = await application.cache.figures()
         listeners = application.broadcast.listeners
-        told = _Told([*families(figures, engine, datetime.now(UTC)), _listeners(listeners), *await self._of_cache()])
+        told = _Told([*families(figures, engine, datetime.now(UTC)), _listeners(listeners), *prometheus_metrics(cache)])
         registry = CollectorRegistry()
         registry.register(told)
         content = generate_latest(registry) + generate_latest(self._registry)
         return Response(content, headers={"Cache-Control": "no-store"}, media_type=CONTENT_TYPE_PLAIN_0_0_4)
-
-    async def _of_cache(self) -> list[Metric]:
-        try:
-            async with asyncio.timeout(_CACHE_SECONDS):
-                return list(prometheus_metrics(await self._application.cache.figures()))
-        except TimeoutError:
-            return []
 
 
 class _Told(Collector):

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from fastapi import Depends, Query
 
-from task_manager.cache_queries import CacheExplanation, CacheFigures, CachePrediction
+from task_manager.cache_figures import CacheFigures
+from task_manager.cache_queries import CacheExplanation, CachePrediction
 from task_manager.cached_runs import age_seconds
 from task_manager.errors import InvalidInput, NotFound
 from task_manager.rest_api import schemas
