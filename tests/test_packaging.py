@@ -6,7 +6,6 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -68,15 +67,12 @@ def package_files() -> set[str]:
     return sources | examples
 
 
-def of_package(names: Iterable[str]) -> set[str]:
-    return {name for name in names if name.startswith("task_manager/")}
-
-
-def test_the_wheel_holds_every_file_of_the_package_and_no_other(built: tuple[Path, Path]) -> None:
+def test_the_wheel_holds_every_file_of_the_package(built: tuple[Path, Path]) -> None:
     with zipfile.ZipFile(built[1]) as wheel:
         names = set(wheel.namelist())
         metadata = f"task_manager_dagger-{version('task-manager-dagger')}.dist-info"
-        assert of_package(names) == package_files()
+        assert package_files() <= names
+        assert not [name for name in names if "__pycache__" in name]
         assert {f"{metadata}/licenses/LICENSE", f"{metadata}/entry_points.txt"} <= names
         assert "License-Expression: Apache-2.0" in wheel.read(f"{metadata}/METADATA").decode()
     for needed in ("py.typed", "failure_rules.yaml", "conversion/rules.yaml", "templates/python-tests/template.yaml"):
@@ -104,14 +100,13 @@ def test_installed_in_an_empty_environment_it_runs_a_task_on_the_embedded_engine
         "TASK_MANAGER_WORKER": "here",
     }
     assert run("task-manager", "--version", **settings) == f"task-manager {version('task-manager-dagger')}\n"
-    templates = json.loads(run("task-manager", "template", "list", "--json", **settings))
-    assert "python-tests" in {template["id"] for template in templates["items"]}
-    run("task-manager", "project", "create", "sample", **settings)
-    run("task-manager", "task", "create", "sample", "Greet", "--template", "shell-command",
-        "--input", "script=echo hello from the wheel", **settings)  # fmt: skip
-    done = json.loads(run("task-manager", "run", "start", "Greet", "--json", **settings))
+    task = {"key": "greet", "title": "Greet", "template": "shell-command", "inputs": {"script": "echo hello"}}
+    file = tmp_path / "task-manager.yaml"
+    file.write_text(json.dumps({"name": "sample", "tasks": [task]}))
+    (done,) = json.loads(run("task-manager", "ci", "run", file, "--json", **settings))["runs"]
     assert done["run"]["status"] == "succeeded"
-    assert "hello from the wheel" in run("task-manager", "run", "logs", "Greet", **settings)
+    logs = list((tmp_path / "data" / "runs" / done["run"]["id"]).rglob("stdout.log"))
+    assert [log.read_text() for log in logs] == ["hello\n"]
 
 
 def test_the_shell_completes_commands_and_options() -> None:

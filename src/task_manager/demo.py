@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter
 
 from task_manager.documents import read_document
 from task_manager.errors import InvalidInput, NotFound
-from task_manager.models import Project, Task
-from task_manager.project_file import NewProject, ProjectFile, new_project, read_project_file, store_project
-from task_manager.store import Connection, projects, runs, tasks
-from task_manager.workflow_status import TaskStatus
+from task_manager.project_file import NewProject, new_project, read_project_file
+from task_manager.renewed_projects import Stored, store_renewed
+from task_manager.store import Connection
 
 PROJECT_FILE: Final = "task-manager.yaml"
 BREAKAGES_FILE: Final = "breakages.yaml"
 TRAINING_TEMPLATE: Final = "ml-training"
 
 _MARK: Final = "demo"
-_RENEWED: Final = {"description", "type", "priority", "labels", "template_id", "inputs", "pipeline", "updated_at"}
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*_cache", "*.egg-info", "dist", "build")
 
 
@@ -49,18 +46,6 @@ class Breakage(_Entry):
     description: str
     fails: str
     changes: tuple[Change, ...]
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A stored demo project.
-
-    Attributes:
-        removed_runs: Runs of the earlier demo project, which is gone.
-    """
-
-    project: Project
-    removed_runs: tuple[str, ...]
 
 
 def example_folder() -> Path:
@@ -158,48 +143,9 @@ def demo_project(folder: Path, inputs: Mapping[str, JsonValue], now: datetime) -
         else entry
         for entry in file.tasks
     )
-    marked: dict[str, Any] = {"tasks": entries, "metadata": {**file.metadata, _MARK: True}}
-    return new_project(ProjectFile.model_validate({**dict(file), **marked}), folder, now)
+    return new_project(file.model_copy(update={"tasks": entries}), folder, now)
 
 
 def store_demo(c: Connection, new: NewProject) -> Stored:
-    """Store the demo's project in place of an earlier demo's, whose runs it takes over if it has the same tasks.
-
-    An earlier one whose runs are not over is kept under another name, and so is a project of that name that is no demo.
-    """
-    removed: tuple[str, ...] = ()
-    for earlier in _named(c, new.project.name):
-        if not earlier.metadata.get(_MARK):
-            new = NewProject(new.project.evolve(name=f"{earlier.name} (demo)"), new.phases, new.tasks, new.keys)
-            return store_demo(c, new)
-        if runs.active(c, project_id=earlier.id):
-            projects.update(c, earlier.evolve(name=f"{earlier.name} of {earlier.created_at:%Y-%m-%d %H:%M:%S}"))
-        elif _shape(tasks.of_project(c, earlier.id)) == _shape(new.tasks):
-            return Stored(_renew(c, earlier, new), ())
-        else:
-            removed = runs.ids(c, project_id=earlier.id)
-            projects.delete(c, earlier.id)
-    return Stored(store_project(c, new), removed)
-
-
-def _shape(of_project: Collection[Task]) -> dict[str, set[str]]:
-    """The titles of tasks, each with those of the tasks that it depends on."""
-    titles = {task.id: task.title for task in of_project}
-    return {task.title: {titles[needed] for needed in task.dependencies} for task in of_project}
-
-
-def _renew(c: Connection, earlier: Project, new: NewProject) -> Project:
-    """Give an earlier project and its tasks what the new ones have; ids and runs stay."""
-    before = {task.title: task for task in tasks.of_project(c, earlier.id)}
-    for task in new.tasks:
-        fields = task.model_dump(include=_RENEWED)
-        tasks.update(c, before[task.title].evolve(**fields, status=TaskStatus.TODO))
-    fields = new.project.model_dump(include={"description", "source_folder", "metadata", "updated_at"})
-    return projects.update(c, earlier.evolve(**fields))
-
-
-def _named(c: Connection, name: str) -> Iterator[Project]:
-    try:
-        yield projects.find(c, name)
-    except NotFound:
-        return
+    """Store the demo's project in place of an earlier demo's; see `store_renewed`."""
+    return store_renewed(c, new, _MARK)

@@ -163,10 +163,10 @@ def test_a_project_of_that_name_that_is_no_demo_is_kept(tmp_path: Path) -> None:
         found = store.run_sync(projects.list_).items
     assert [project.name for project in found] == ["textkit", "textkit (demo)"]
     assert found[0] == mine
+    assert json.dumps(stored.project.metadata) == '{"demo": true}'
     assert stored.project == found[1]
 
 
 def test_inputs_reach_the_training_alone() -> None:
     new = demo_project(example_folder(), {"epochs": 7}, NOW)
     assert [task.title for task in new.tasks if task.inputs.get("epochs") == 7] == ["Train the model"]
-    assert json.dumps(new.project.metadata) == '{"demo": true}'

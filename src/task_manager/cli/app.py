@@ -11,6 +11,7 @@ import typer
 
 from task_manager.cli.artifact import add_artifact_commands
 from task_manager.cli.cache import add_cache_commands
+from task_manager.cli.ci import add_ci_commands
 from task_manager.cli.command import Config, DataDir, Engine, Images, Json
 from task_manager.cli.config import add_config_commands
 from task_manager.cli.container import add_container_commands
@@ -57,6 +58,7 @@ for add_commands in (
     add_result_commands,
     add_artifact_commands,
     add_cache_commands,
+    add_ci_commands,
     add_schema_commands,
     add_engine_commands,
     add_container_commands,

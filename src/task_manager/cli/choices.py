@@ -25,6 +25,8 @@ RunStatusName = Literal[
     "skipped",
     "lost",
 ]
+CacheUseName = Literal["read-write", "read-only", "off"]
+AnnotationsName = Literal["auto", "github", "none"]
 BreakageName = Literal["tests", "lint", "data", "build"]
 ResultTypeName = Literal[
     "containerized_workflow",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
 
 from task_manager.errors import TransformationFailed
 from task_manager.results.schemas import TestReportResult, WorkflowResult
-from task_manager.results.test_reports import FailedTest, FailureKind
+from task_manager.results.test_reports import FailedTest, FailureKind, TestReport
 
 _NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -25,29 +26,40 @@ def as_junit(result: WorkflowResult) -> bytes:
             remedy="Choose another form: markdown or json.",
             details={"form": "junit", "type": result.type.value},
         )
-    tests = result.tests
-    suite = TestSuite(result.run_id)
-    suite.add_testcases([_case(one) for one in tests.failures])
-    # The counts are of all tests, also of those that passed, which have no case of their own.
-    suite.tests, suite.failures, suite.errors = tests.total, tests.failed, tests.errors
-    suite.skipped, suite.time = tests.skipped, tests.seconds
-    report = JUnitXml("task-manager")
-    report.append(suite)  # type: ignore[no-untyped-call]
-    report.tests, report.failures, report.errors = tests.total, tests.failed, tests.errors
-    report.skipped, report.time = tests.skipped, tests.seconds
+    return junit_report("task-manager", [suite_of(result.run_id, result.tests)])
+
+
+def junit_report(name: str, suites: Sequence[TestSuite]) -> bytes:
+    """Suites as one XML document, with the sums of their counts."""
+    report = JUnitXml(xml_text(name))
+    for suite in suites:
+        report.append(suite)  # type: ignore[no-untyped-call]
+    report.tests, report.failures = sum(one.tests for one in suites), sum(one.failures for one in suites)
+    report.errors, report.skipped = sum(one.errors for one in suites), sum(one.skipped for one in suites)
+    report.time = sum(one.time for one in suites)
     content: bytes = report.tostring()  # type: ignore[no-untyped-call]
     return content
 
 
+def suite_of(name: str, tests: TestReport) -> TestSuite:
+    """The suite of a report: a case for each test that failed, and the counts of all tests."""
+    suite = TestSuite(xml_text(name))
+    suite.add_testcases([_case(one) for one in tests.failures])
+    # The counts are of all tests, also of those that passed, which have no case of their own.
+    suite.tests, suite.failures, suite.errors = tests.total, tests.failed, tests.errors
+    suite.skipped, suite.time = tests.skipped, tests.seconds
+    return suite
+
+
 def _case(failed: FailedTest) -> TestCase:
-    case = TestCase(_xml(failed.name), classname=_xml(failed.suite))
+    case = TestCase(xml_text(failed.name), classname=xml_text(failed.suite))
     kind = Error if failed.kind is FailureKind.ERROR else Failure
-    outcome = kind(_xml(failed.message))
-    outcome.text = _xml(failed.details)
+    outcome = kind(xml_text(failed.message))
+    outcome.text = xml_text(failed.details)
     case.result = [outcome]
     return case
 
 
-def _xml(text: str) -> str:
+def xml_text(text: str) -> str:
     """A text that XML can hold."""
     return _NOT_IN_XML.sub("\ufffd", text)

@@ -18,35 +18,35 @@ def as_markdown(result: WorkflowResult) -> bytes:
 
 
 def _lines(result: WorkflowResult) -> Iterator[str]:
-    yield f"## {_text(result.headline or result.status.value)}"
+    yield f"## {as_text(result.headline or result.status.value)}"
     yield ""
     ended = f" in {seconds_text(result.seconds)}" if result.seconds is not None else ""
-    yield f"Run `{result.run_id}` {result.status.value}{ended}, engine {_text(result.engine or 'none')}."
+    yield f"Run `{result.run_id}` {result.status.value}{ended}, engine {as_text(result.engine or 'none')}."
     yield ""
     if result.diagnosis is not None and result.diagnosis.lines:
         yield from ("```text", *(line.replace("```", "'''") for line in result.diagnosis.lines), "```", "")
-    yield from (f"- {_text(one.message)}" for one in result.problems)
+    yield from (f"- {as_text(one.message)}" for one in result.problems)
     yield from _failures(result)
-    yield from _table(
+    yield from table(
         ("Step", "Status", "Time"),
         [(one.id, one.status.value, seconds_text(one.seconds)) for one in result.steps],
     )
-    yield from _table(
+    yield from table(
         ("Metric", "Value", "Unit"), [(one.name, number_text(one.value), one.unit) for one in result.metrics]
     )
-    yield from _table(
+    yield from table(
         ("Artifact", "Size", "Digest"),
         [(one.name, size_text(one.size), one.digest[:19]) for one in result.artifacts],
     )
-    yield from (f"> {_text(warning)}" for warning in result.warnings)
+    yield from (f"> {as_text(warning)}" for warning in result.warnings)
 
 
 def _failures(result: WorkflowResult) -> Iterator[str]:
     if isinstance(result, TestReportResult) and result.tests:
-        yield from _first([f"- {_text(one.name)}: {_text(one.message)}" for one in result.tests.failures])
+        yield from _first([f"- {as_text(one.name)}: {as_text(one.message)}" for one in result.tests.failures])
     if isinstance(result, LintReportResult) and result.lint:
-        findings = [f"- {_text(one.place)} {_text(one.rule)}: {_text(one.message)}" for one in result.lint.findings]
-        yield from _first(findings)
+        found = result.lint.findings
+        yield from _first([f"- {as_text(one.place)} {as_text(one.rule)}: {as_text(one.message)}" for one in found])
 
 
 def _first(lines: Sequence[str]) -> Iterator[str]:
@@ -57,14 +57,15 @@ def _first(lines: Sequence[str]) -> Iterator[str]:
         yield ""
 
 
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """The lines of a table, with an empty one after it; none where there are no rows."""
     if rows:
         yield f"| {' | '.join(head)} |"
         yield f"|{'---|' * len(head)}"
-        yield from (f"| {' | '.join(map(_text, row))} |" for row in rows)
+        yield from (f"| {' | '.join(map(as_text, row))} |" for row in rows)
         yield ""
 
 
-def _text(text: str) -> str:
+def as_text(text: str) -> str:
     """A text that means nothing but itself, on one line."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
