@@ -11,7 +11,7 @@ help:
 	@echo "make chaos   kill engine and workers at random moments, 100 times (ROUNDS=20 SEED=1 chooses)"
 	@echo "make check   ruff, mypy, import-linter, documentation"
 	@echo "make bench   measure, and print each figure beside its goal (BENCH_ARGS=\"--quick\" is faster)"
-	@echo "make fuzz    try the REST API with thousands of invented requests"
+	@echo "make fuzz    try the REST API and the MCP tools with thousands of invented requests"
 	@echo "make openapi write the REST API's document to docs/reference/openapi.json"
 	@echo "make lock    resolve the dependencies of pyproject.toml anew"
 	@echo "make clean   remove the virtual environment and caches"
@@ -78,6 +78,8 @@ chaos: packages
 CASES ?= 2000
 fuzz: $(VENV)/.dev
 	API_CASES=$(CASES) $(BIN)/pytest --numprocesses 0 --timeout 3600 tests/rest_api/test_invented_requests.py $(PYTEST_ARGS)
+	FUZZ_EXAMPLES=$$(( $(CASES) / 30 + 1 )) $(BIN)/pytest --numprocesses 0 --timeout 3600 -s tests/mcp_server/test_bad_arguments.py \
+	  $(PYTEST_ARGS)
 
 .PHONY: openapi
 openapi: $(VENV)/.dev

@@ -27,6 +27,7 @@ from task_manager.mcp_server.views import (
     View,
     WorkflowView,
 )
+from task_manager.mcp_server.wording import in_tools
 from task_manager.workflow_status import StepStatus
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def brief_run(run: WorkflowRun, *, next_: str = "") -> RunView:
         task_id=run.task_id,
         status=run.status.value,
         over=run.status.is_terminal,
-        reason=run.reason.text if run.reason else "",
+        reason=in_tools(run.reason.text) if run.reason else "",
         attempt=run.attempt,
         seconds=run.seconds,
         next=next_,
@@ -285,7 +286,7 @@ def diagnosis_view(state: RunState) -> DiagnosisView:
     view = DiagnosisView(
         run_id=run.id,
         status=run.status.value,
-        reason=run.reason.text if run.reason else "",
+        reason=in_tools(run.reason.text) if run.reason else "",
         failure=failure_view(found),
         problems=_problems(state),
         next=_advice(state),
@@ -299,7 +300,7 @@ def diagnosis_view(state: RunState) -> DiagnosisView:
             "changed": [_change_text(one) for one in (changes.changes[:_MOST_CHANGES] if changes else ())],
             "flaky": found.flake is not None,
             "tried": [one.action for one in found.tried],
-            "actions": [f"{one.command}  # {one.why}" for one in found.actions],
+            "actions": [f"{in_tools(one.command)}  # {one.why}" for one in found.actions],
         }
     )
 

@@ -27,6 +27,7 @@ from task_manager.mcp_server.presenting import (
 )
 from task_manager.mcp_server.tasks import project_overview
 from task_manager.mcp_server.views import ProjectsView, RunView, TasksView, TemplatesView, WorkflowPageView
+from task_manager.mcp_server.wording import in_tools
 
 if TYPE_CHECKING:
     from task_manager.application import Application
@@ -187,7 +188,7 @@ def _check_size(artifact: Artifact) -> None:
     if artifact.size > _LARGEST_ARTIFACT:
         raise InvalidInput(
             f"Artifact {artifact.name} has {artifact.size:,} bytes; up to {_LARGEST_ARTIFACT:,} can be read here.",
-            remedy="Get it with: task-manager artifact get.",
+            remedy=f"Ask for it on this machine: task-manager artifact get RUN {artifact.name} TARGET.",
         )
 
 
@@ -212,4 +213,6 @@ def _reading(read: Reading, template: str) -> Callable[..., Awaitable[str | byte
 
 def _refused(error: TaskManagerError, code: int, template: str, parameters: dict[str, Any]) -> MCPError:
     uri = template.partition("{?")[0].replace("{+", "{").format(**parameters)
-    return MCPError(code=code, message=error.message, data={"uri": uri, "code": error.code, "remedy": error.remedy})
+    return MCPError(
+        code=code, message=error.message, data={"uri": uri, "code": error.code, "remedy": in_tools(error.remedy)}
+    )

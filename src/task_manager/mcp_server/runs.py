@@ -33,6 +33,7 @@ from task_manager.mcp_server.views import (
     RunsView,
     RunView,
 )
+from task_manager.mcp_server.wording import in_tools
 from task_manager.models import TokenScope
 from task_manager.workflow_status import StepStatus, WorkflowStatus
 
@@ -174,7 +175,7 @@ class RunTools:
         workflows = await application.workflows()
         wait = await workflows.why_waiting(run_id)
         view = brief_run(await application.runs.get(run_id))
-        return view.model_copy(update={"reason": wait.reason.text if wait.reason else ""})
+        return view.model_copy(update={"reason": in_tools(wait.reason.text) if wait.reason else ""})
 
     @tool("What the cache was for a run")
     async def explain_cache(self, run_id: str) -> CacheView:

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError, create_model
 
 from task_manager.errors import InvalidInput, TaskManagerError, near_misses
 from task_manager.mcp_server.callers import current_caller
+from task_manager.mcp_server.wording import in_tools
 from task_manager.models import TokenScope
 from task_manager.structured_log import get_logger
 
@@ -166,7 +167,8 @@ def refuse(error: TaskManagerError | None) -> None:
 
 def error_result(error: TaskManagerError) -> CallToolResult:
     """An error that the caller can act on: code, what was wrong, what to do next, near misses."""
-    told = {name: value for name, value in error.as_dict().items() if value not in _NO_VALUE}
+    said = {**error.as_dict(), "remedy": in_tools(error.remedy)}
+    told = {name: value for name, value in said.items() if value not in _NO_VALUE}
     if len(json.dumps(told.get("details", ""), default=str)) > _LONGEST_DETAILS:
         del told["details"]
     return CallToolResult(content=[TextContent(type="text", text=_json({"error": told}))], is_error=True)

@@ -1,0 +1,1 @@
+"""Clients that others wrote: the TypeScript SDKs and the inspector."""
