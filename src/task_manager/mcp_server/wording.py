@@ -6,6 +6,7 @@ Commands without a tool stay: they look after the installation, which is for peo
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Final
 
 _ARGUMENT: Final = r"('[^']*'|\"[^\"]*\"|[^\s`'\"]+?)(?=[`.,;]*(?:\s|$))"
@@ -34,8 +35,12 @@ def in_tools(text: str) -> str:
     if "task-manager " not in text:
         return text
     for pattern, call in _PATTERNS:
-        text = pattern.sub(lambda found, call=call: call.format(*map(_value, found.groups())), text)
+        text = pattern.sub(partial(_call, call), text)
     return text
+
+
+def _call(call: str, found: re.Match[str]) -> str:
+    return call.format(*map(_value, found.groups()))
 
 
 def _value(argument: str) -> str:
