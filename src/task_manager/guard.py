@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from task_manager.identity import IDENTITY_KEY, Identity
 from task_manager.models import TokenScope
-from task_manager.open_connections import EndingReceive, OpenConnections
+from task_manager.open_connections import OpenConnection, OpenConnections
 from task_manager.problem_documents import problem_document
 
 if TYPE_CHECKING:
@@ -57,16 +57,23 @@ class Guard:
         access: Knows tokens and sessions.
         hosts: Names of this server, in lower case, without ports.
         require_token: Whether requests of this machine need a token, too.
+        connections: Ends those that stay open; by default one of its own.
     """
 
     def __init__(
-        self, app: ASGIApp, access: AccessControl, hosts: frozenset[str], *, require_token: bool = False
+        self,
+        app: ASGIApp,
+        access: AccessControl,
+        hosts: frozenset[str],
+        *,
+        require_token: bool = False,
+        connections: OpenConnections | None = None,
     ) -> None:
         self._app = app
         self._access = access
         self._hosts = hosts
         self._require_token = require_token
-        self._connections = OpenConnections(access.accepted)
+        self._connections = OpenConnections(access.accepted) if connections is None else connections
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request or serve one websocket, or refuse it."""
@@ -83,14 +90,11 @@ class Guard:
         await self._pass_on(admitted.digest, scope, receive, send)
 
     async def _pass_on(self, digest: str | None, scope: Scope, receive: Receive, send: Send) -> None:
-        if digest is None:
-            await self._app(scope, receive, send)
-            return
-        ending = EndingReceive(scope, receive, self._connections, digest)
+        connection = OpenConnection(scope, receive, send, self._connections, digest)
         try:
-            await self._app(scope, ending, send)
+            await self._app(scope, connection.receive, connection.send)
         finally:
-            ending.close()
+            await connection.close()
 
     def _foreign(self, headers: Headers) -> Response | None:
         """Why a request is not for this server, or from a page of another one."""

@@ -20,6 +20,7 @@ from task_manager.guard import Guard
 from task_manager.health import HealthPages
 from task_manager.login import LoginPages
 from task_manager.metrics import Metrics
+from task_manager.open_connections import OpenConnections
 from task_manager.problem_documents import problem_document
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def create_app(
     pages: Callable[[Application], Face] | None = None,
     hosts: frozenset[str] = frozenset(),
     require_token: bool = False,
+    connections: OpenConnections | None = None,
 ) -> ASGIApp:
     """The guarded ASGI application of all faces.
 
@@ -58,6 +60,7 @@ def create_app(
         pages: Makes the face that answers whatever nobody else does; none: nobody does.
         hosts: Names of this server beside those of this machine, in lower case, without ports.
         require_token: Whether requests of this machine need a token, too.
+        connections: Ends connections that stay open; by default one of its own.
     """
     made = [make(application) for make in faces]
     last = [pages(application)] if pages else []
@@ -79,7 +82,8 @@ def create_app(
         *(route for face in last for route in face.routes),
     ]
     served = Starlette(routes=routes, lifespan=lifespan)
-    return metrics.measured(Guard(served, application.access, hosts, require_token=require_token))
+    guard = Guard(served, application.access, hosts, require_token=require_token, connections=connections)
+    return metrics.measured(guard)
 
 
 async def serve(
@@ -114,8 +118,21 @@ async def serve(
         async with Application(settings) as application:
             names = hosts | {host.lower()}
             pages = _pages() if dashboard else None
-            app = create_app(application, (McpFace, RestFace), pages=pages, hosts=names, require_token=require_token)
-            http = _http_server(app, lambda: ready(_address_of(listener)), application.broadcast.close)
+            connections = OpenConnections(application.access.accepted)
+            app = create_app(
+                application,
+                (McpFace, RestFace),
+                pages=pages,
+                hosts=names,
+                require_token=require_token,
+                connections=connections,
+            )
+
+            async def end_streams() -> None:
+                await application.broadcast.close()
+                connections.end_all()
+
+            http = _http_server(app, lambda: ready(_address_of(listener)), end_streams)
             await _serve_until_cancelled(http, listener)
 
 
