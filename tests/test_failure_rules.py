@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,19 @@ from task_manager.failure_classes import reference
 from task_manager.failure_rules import Evidence, Example, FailureClass, FailureRule, built_in_rules, classify
 
 ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "src" / "task_manager"
+NO_FAILURES = {
+    *("cached", "engine_reconnected", "handed_back", "recovered", "run_ended", "same_failure_again", "without_effect"),
+    *("host_toolchain", "network_not_isolated", "other_settings"),
+    *("equal_run", "no_worker", "project_limit", "project_paused", "starting", "template_limit"),
+    *("waiting_for_dependencies", "waiting_for_place", "waiting_for_retry"),
+}
+"""Why something waits, goes on, or needs a warning."""
 EXAMPLES = [(rule, example) for rule in built_in_rules() for example in rule.examples]
-OUR_OWN = {"cancelled", "stopped", "upstream_failed", "dependency_failed", "run_timed_out", "recovery_given_up", "lost"}
+OUR_OWN = {
+    *("cached_output_gone", "internal_error", "cancelled", "stopped", "upstream_failed", "dependency_failed"),
+    *("run_timed_out", "recovery_given_up", "lost"),
+}
 
 
 def _codes(error: type[errors.TaskManagerError]) -> set[str]:
@@ -45,11 +58,34 @@ def test_rules_name_codes_that_exist() -> None:
     assert {code for rule in built_in_rules() for code in rule.codes} <= known
 
 
-def test_every_error_of_the_engine_the_store_and_the_steps_has_a_rule() -> None:
-    said = {errors.EngineError, errors.StoreError, errors.StepError, errors.InvalidInput, errors.OutputInvalid}
+def test_every_error_has_a_rule() -> None:
     told_by_its_message = errors.EngineError.code
-    codes = set().union(*(_codes(error) for error in said)) - {told_by_its_message}
+    codes = _codes(errors.TaskManagerError) - {told_by_its_message}
     assert {code for code in codes if classify(Evidence(code)).failure_class is FailureClass.UNKNOWN} == set()
+
+
+def test_every_reason_of_the_product_has_a_rule_or_is_none_of_a_failure() -> None:
+    codes = {code for file in PACKAGE.rglob("*.py") for code in _reasons(ast.parse(file.read_text("utf-8")))}
+    assert {"internal_error", "recovery_given_up", "waiting_for_place"} <= codes, "they are found"
+    unknown = {code for code in codes if classify(Evidence(code)).failure_class is FailureClass.UNKNOWN}
+    assert unknown == NO_FAILURES
+
+
+def _reasons(tree: ast.Module) -> Iterator[str]:
+    """The codes that a module gives to reasons, as texts or by a constant of its own."""
+    constants = {
+        target.id: node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Reason":
+            (code,) = [one.value for one in node.keywords if one.arg == "code"]
+            known = constants.get(code.id) if isinstance(code, ast.Name) else code
+            if isinstance(known, ast.Constant):
+                yield str(known.value)
 
 
 def test_what_no_rule_is_for_is_unknown() -> None:

@@ -16,12 +16,12 @@ from task_manager.orchestration import InProcessOrchestrator
 from task_manager.pipeline import Pipeline
 from task_manager.run_executor import RunExecutor
 from task_manager.snapshots import Snapshots
-from task_manager.store import Store, queue, runs
+from task_manager.store import Store, artifacts, queue, runs
 from task_manager.testing import FakeCommunicationManager, FakeEngine
 from task_manager.worker import Worker
-from task_manager.workflow_status import WorkflowStatus
+from task_manager.workflow_status import Reason, WorkflowStatus
 from tests.environment.processes import until
-from tests.store.builders import NOW, a_run, stored_project, stored_task, stored_workflow
+from tests.store.builders import NOW, a_run, an_artifact, stored_project, stored_task, stored_workflow
 
 ONE_STEP = Pipeline.model_validate({"steps": [{"id": "only", "image": "busybox", "command": ["true"]}]})
 
@@ -148,3 +148,17 @@ async def test_workers_that_share_a_database_begin_as_many_runs_as_each_has_plac
             assert len(place.engine.calls) == len(started)
         finally:
             await other.worker.stop()
+
+
+async def test_at_a_quiet_time_artifacts_beyond_their_limits_are_removed(tmp_path: Path) -> None:
+    async with place_in(tmp_path / "data", artifacts={"max_age": "1d"}) as place:
+        workflow = stored_workflow(place.store, pipeline=ONE_STEP)
+        old, fresh = await place.start(workflow), await place.start(workflow)
+        why = Reason(code="cancelled", text="Not needed.")
+        for run, ended in ((old, NOW), (fresh, place.clock())):
+            await place.store.run(queue.wish_cancelled, run.id, reason=why, actor="ada", now=ended)
+            await place.store.run(artifacts.put, an_artifact(run))
+        place.clock.ahead = timedelta(minutes=2)
+        await place.worker.start()
+        while [one.run_id for one in await place.store.run(artifacts.kept)] != [fresh.id]:  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0.02)

@@ -120,7 +120,8 @@ def prometheus_metrics(figures: CacheFigures) -> Iterator[Metric]:
     usable = GaugeMetricFamily(f"{prefix}_tier_open", "0 while a tier is left out after failures.", labels=("tier",))
     for state in figures.tiers:
         usable.add_metric((state.name,), state.is_open)
-        entries.add_metric((state.name,), state.entries)
+        if state.entries is not None:
+            entries.add_metric((state.name,), state.entries)
         if state.bytes is not None:
             size.add_metric((state.name,), state.bytes)
     yield from (size, entries, usable)

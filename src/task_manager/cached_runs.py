@@ -129,6 +129,15 @@ class CachedRuns:
             await asyncio.to_thread(self._snapshots.listing, run.snapshot) if run.snapshot else None,
         )
 
+    async def remove_expired(self) -> None:
+        """Remove the results that count no more; what they were made of stays known."""
+        try:
+            removed = await self.cache.remove_expired(await self._store.run(cache.keys))
+        except TaskManagerError as error:
+            log.warning("expired_results_not_removed", reason=error.message)
+        else:
+            log.info("expired_results_removed", results=removed)
+
     async def count_events(self) -> None:
         """Add to the store's counts what happened to the tiers in this process since they were last added."""
         if self._given is None:

@@ -49,8 +49,8 @@ tried again; `retry.on` names the failures:
 - A time-out leads to another attempt with `retry.time_factor` times the limits, if that is more than 1; or with the
   same limits, if `retry.on` has `time_out`. No limit of memory is raised: where the engine has one (`max_memory`), it
   holds for all its commands.
-- Where the engine's cache is damaged, the engine is started anew, what is damaged is removed with what builds on it,
-  and every step runs again.
+- Where the engine's cache is damaged, or lacks an output of a step that it answered, the engine is started anew, what
+  is damaged is removed with what builds on it, and every step runs again.
 - A run whose command fails in the same way twice in a row is not tried again: its fingerprint is the same. Times,
   durations, addresses, ids, temporary paths and process numbers do not count. Failures of the infrastructure look the
   same each time, and are tried again all the same.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from task_manager.artifacts import outputs_folder
 from task_manager.communication import (
@@ -24,6 +24,7 @@ from task_manager.errors import (
     EngineError,
     EngineLost,
     EngineUnavailable,
+    OutputInvalid,
     StepFailed,
     StepTimedOut,
     TaskManagerError,
@@ -41,6 +42,9 @@ from task_manager.workflow_status import Reason, StepStatus
 
 if TYPE_CHECKING:
     import dagger
+
+CACHED_OUTPUT_GONE: Final = "cached_output_gone"
+"""The code of the reason of a step that the engine's cache answered without an output."""
 
 _RETRIED = frozenset({StepStatus.FAILED, StepStatus.TIMED_OUT})
 
@@ -212,6 +216,7 @@ class _Run:
                 finished_at=self._clock(),
                 cached=await self._logs.cached(step.id) if outcome.exit_code is not None else None,
             )
+            outcome = _told_by_the_cache(outcome)
             self._register(step, image, state_of_step(outcome.status), started, outcome.finished_at)
             return outcome
 
@@ -321,6 +326,14 @@ class _Run:
         limit = int(self._settings.limits.output_bytes)
         data = text.encode()
         return text if len(data) <= limit else data[-limit:].decode(errors="ignore")
+
+
+def _told_by_the_cache(outcome: StepOutcome) -> StepOutcome:
+    """A step that the engine's cache answered did not run: what is missing is gone there, or is asked for anew."""
+    reason = outcome.reason
+    if not outcome.cached or reason is None or reason.code != OutputInvalid.code:
+        return outcome
+    return replace(outcome, reason=reason.model_copy(update={"code": CACHED_OUTPUT_GONE}))
 
 
 def _exit_reason(step: Step, code: object) -> Reason:

@@ -13,6 +13,8 @@ from importlib.metadata import version
 from typing import Final, NoReturn
 
 from task_manager.admission import DEAD_AFTER_SECONDS, Decision, Queue, RunLimits, decide, run_limits
+from task_manager.artifact_retention import ArtifactRetention
+from task_manager.artifacts import open_artifacts
 from task_manager.cached_runs import CachedRuns
 from task_manager.config import Settings
 from task_manager.errors import NotFound, RunTaken, TaskManagerError
@@ -308,7 +310,20 @@ class Worker:
         unused_since = now.timestamp() - self._settings.snapshot_days * _DAY
         snapshots = Snapshots(self._store.data_dir)
         removed = await asyncio.to_thread(snapshots.remove_except, used, unused_since=unused_since)
+        await self._prune()
         log.info("tidied_up", attempts=forgotten, snapshots=removed)
+
+    async def _prune(self) -> None:
+        """Remove artifacts beyond their limits, what nothing refers to, and cached results that count no more."""
+        if self._cache is not None:
+            await self._cache.remove_expired()
+        try:
+            kept = open_artifacts(self._settings, self._store.data_dir)
+            pruned = await ArtifactRetention(self._store, kept, self._settings.artifacts, clock=self._clock).prune()
+        except TaskManagerError as error:
+            log.warning("artifacts_not_pruned", reason=error.message)
+        else:
+            log.info("artifacts_pruned", runs=pruned.runs, artifacts=pruned.artifacts)
 
     async def _follow(self, sequence: int) -> None:
         """Look at the queue when something happened, and end runs whose end was asked for."""

@@ -121,14 +121,14 @@ class TierState:
     Attributes:
         name: Such as `memory`.
         is_open: Whether it is used; false while it is left out after failures.
-        entries: How many entries it tells of; a store that cannot list them tells of none.
+        entries: How many results it has; none where its store cannot list them.
         bytes: What it takes; none where only its store knows.
         limit: What it may take; none where its store decides.
     """
 
     name: str
     is_open: bool
-    entries: int
+    entries: int | None
     bytes: int | None
     limit: int | None
 
@@ -245,6 +245,18 @@ class WorkflowCache:
                 await self.remove(entry, "cleared", f"It was removed on {now:%Y-%m-%d at %H:%M:%S} UTC.")
         return tuple(chosen)
 
+    async def remove_expired(self, known: Collection[str] = ()) -> int:
+        """Remove the entries that count no more; returns how many.
+
+        Args:
+            known: Keys that may be in tiers which cannot list theirs.
+        """
+        now = self._clock()
+        expired = [entry async for entry, _ in self.entries(known) if entry.is_expired(now)]
+        for entry in expired:
+            await self.remove(entry, "expired", _expired_text(entry))
+        return len(expired)
+
     async def verify(self, known: Collection[str] = ()) -> Verification:
         """Read every entry of every tier; remove those that are damaged or not of this form."""
         checked, damaged = 0, set()
@@ -262,7 +274,13 @@ class WorkflowCache:
         """How the tiers are."""
         return tuple(
             [
-                TierState(tier.name, tier.is_open, len(await tier.keys(RESULTS)), tier.size(), tier.limit)
+                TierState(
+                    tier.name,
+                    tier.is_open,
+                    len(await tier.keys(RESULTS)) if tier.can_list else None,
+                    tier.size(),
+                    tier.limit,
+                )
                 for tier in self.tiers
             ]
         )
@@ -294,7 +312,7 @@ class WorkflowCache:
             if entry is None:
                 continue
             if entry.is_expired(self._clock()):
-                text = f"The result of run {entry.run_id} counted until {entry.expires_at:%Y-%m-%d %H:%M} UTC."
+                text = _expired_text(entry)
                 await self.remove(entry, "expired", text)
                 return Missing("expired", text, await self.removed(key))
             self.metrics.hits.labels(tier.name).inc()
@@ -375,6 +393,10 @@ def open_cache(settings: Settings, data_dir: Path, clock: Callable[[], datetime]
                 remedy=f"Install task-manager-dagger with the extra {extra!r}, or leave cache.url out.",
             ) from error
     return WorkflowCache(tiers, metrics, folder=folder, clock=clock)
+
+
+def _expired_text(entry: CacheEntry) -> str:
+    return f"The result of run {entry.run_id} counted until {entry.expires_at:%Y-%m-%d %H:%M} UTC."
 
 
 def _has_component(entry: CacheEntry, wanted: str) -> bool:

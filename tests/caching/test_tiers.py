@@ -32,7 +32,7 @@ def metrics() -> CacheMetrics:
     return CacheMetrics()
 
 
-@pytest.fixture(params=["memory", "disk", "redis", "postgresql"])
+@pytest.fixture(params=["memory", "disk", "redis", "postgresql", "s3"])
 def make(request: pytest.FixtureRequest, tmp_path: Path, metrics: CacheMetrics) -> Make:
     """Makes the tier, always over the same data."""
     if request.param == "memory":
@@ -43,6 +43,9 @@ def make(request: pytest.FixtureRequest, tmp_path: Path, metrics: CacheMetrics) 
     if request.param == "redis":
         server: RedisServer = request.getfixturevalue("redis")
         return lambda: shared_tier(server.url(), SECONDS, metrics)
+    if request.param == "s3":
+        bucket: str = request.getfixturevalue("s3_bucket")
+        return lambda: shared_tier(bucket, SECONDS, metrics)
     database: PostgresqlServer = request.getfixturevalue("postgresql")
     url = database.url(database.new_database())
     return lambda: shared_tier(url, SECONDS, metrics)
@@ -85,6 +88,25 @@ async def test_what_is_too_old_is_a_miss_that_says_so(tier: Tier, metrics: Cache
     await over(tier, metrics=metrics).put(entry)
     later = over(tier, metrics=metrics, now=NOW + timedelta(hours=1))
     assert [reason(await later.get(entry.key)) for _ in range(2)] == ["expired", "expired"]
+
+
+async def test_what_counts_no_more_is_removed_and_told_as_such(tier: Tier, metrics: CacheMetrics) -> None:
+    old, new = an_entry("old", expires_at=NOW + timedelta(hours=1)), an_entry("new")
+    for entry in (old, new):
+        await over(tier, metrics=metrics).put(entry)
+    later = over(tier, metrics=metrics, now=NOW + timedelta(hours=2))
+    keys = [old.key, new.key]
+    assert [await later.remove_expired(keys) for _ in range(2)] == [1, 0]
+    assert await tier.get(RESULTS, old.key.removeprefix("sha256:")) is None
+    assert [reason(await later.get(key)) for key in keys] == ["expired", "found"]
+
+
+async def test_a_tier_tells_how_many_results_it_has_or_that_it_cannot(tier: Tier, metrics: CacheMetrics) -> None:
+    cache = over(tier, metrics=metrics)
+    await cache.put(an_entry())
+    (state,) = await cache.states()
+    assert state.entries == (1 if tier.can_list else None)
+    assert [entry async for entry, _ in cache.entries([an_entry().key])] == [an_entry()]
 
 
 async def test_what_was_removed_is_a_miss_that_still_knows_its_components(tier: Tier, metrics: CacheMetrics) -> None:

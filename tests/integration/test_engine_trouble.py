@@ -14,7 +14,7 @@ from task_manager.config import Settings
 from task_manager.dagger_integration import TaskWorkflowIntegration
 from task_manager.errors import StoreError, StoreFull
 from task_manager.pipeline import HOST_TOOLCHAIN
-from task_manager.store import Store
+from task_manager.store import Store, events
 from task_manager.task_service import TaskService
 from task_manager.workflow_status import WorkflowStatus
 from tests.environment.processes import endless, processes_with, until
@@ -215,3 +215,23 @@ def test_a_full_disk_under_the_store_is_said_in_words(small_disk: Path) -> None:
     with pytest.raises(StoreError) as caught:
         Store.open(small_disk / "data")
     assert isinstance(caught.value, StoreFull)
+
+
+async def test_a_file_that_is_gone_from_the_engines_cache_is_made_anew_by_itself(
+    workshop: OpenWorkshop, busybox_image: str, tmp_path: Path
+) -> None:
+    leaves = sh("echo made > /out.txt", image=busybox_image, outputs=[{"name": "made", "path": "/out.txt"}])
+    settings: dict[str, object] = {"data_dir": tmp_path / "data", "retry": {"strategy": "immediate"}}
+    async with workshop(**settings) as shop:
+        task = await shop.task("Make", leaves)
+        assert (await shop.run(task)).steps[0].cached is False
+    (kept,) = [file for file in (tmp_path / "data" / "engine").rglob("out.txt") if file.read_text() == "made\n"]
+    kept.unlink()
+    async with workshop(**settings) as shop:
+        state = await shop.run(await shop.task("Make again", leaves))
+        assert (state.run.status, state.run.attempt) == (WorkflowStatus.SUCCEEDED, 2)
+        assert [one.name for one in state.artifacts] == ["only/made"]
+        happened = await shop.integration.store.run(events.after, 0, run_id=state.run.id)
+    (told,) = [one.reason.details["recovery"] for one in happened if one.reason and "recovery" in one.reason.details]
+    assert isinstance(told, dict)
+    assert (told["rule"], told["fresh"]) == ("cached_output_gone", True)

@@ -150,6 +150,11 @@ class Tier:
             self._usage.forgotten(collection, key)
         return deleted
 
+    @property
+    def can_list(self) -> bool:
+        """Whether it can tell the keys that it has."""
+        return self._keys is not None
+
     async def keys(self, collection: str) -> list[str]:
         """The keys of a collection, as far as the tier can tell them."""
         listing = self._keys

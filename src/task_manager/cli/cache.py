@@ -258,7 +258,7 @@ def _figures_view(figures: CacheFigures) -> RenderableType:
         (
             tier.name,
             "in use" if tier.is_open else "left out",
-            str(tier.entries),
+            "unknown" if tier.entries is None else str(tier.entries),
             "" if tier.bytes is None else decimal(tier.bytes),
             "" if tier.limit is None else decimal(tier.limit),
             *(
