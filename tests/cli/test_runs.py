@@ -249,6 +249,20 @@ def test_an_interrupted_command_cancels_its_runs(cli: Cli, add: AddTask, tmp_pat
     assert [run["status"] for run in cli("run", "list", "--json").data["items"]] == ["cancelled"]
 
 
+def test_a_run_of_a_paused_project_says_what_it_waits_for(cli: Cli, add: AddTask) -> None:
+    add("Work", "true")
+    cli("project", "pause", "words")
+    command = [sys.executable, "-m", "task_manager", "task", "run", "Work"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        told = running.stderr.readline()
+        cli("project", "resume", "words")
+        _, rest = running.communicate(timeout=60)
+    assert "Project words is paused" in told
+    assert "task-manager project resume words" in told + rest
+    assert running.returncode == 0, rest
+
+
 def test_a_run_of_another_process_is_watched_and_cancelled(cli: Cli, process: Cli, add: AddTask) -> None:
     mark = endless()
     add("Wait", f"sleep {mark}")

@@ -15,7 +15,7 @@ from task_manager.cli.session import Session
 from task_manager.config import WorkerMode
 from task_manager.errors import InvalidInput
 from task_manager.models import WorkflowRun
-from task_manager.store import tasks
+from task_manager.store import projects, tasks
 
 if TYPE_CHECKING:
     from task_manager.application import Application
@@ -44,6 +44,7 @@ async def carry_out(
     workflows = await application.workflows()
     titles = await titles_of(application, started)
     follower = Follower(application.store, started, titles)
+    await _tell_paused(session, application, started)
     try:
         await workflows.while_executing(follow(follower, display_for(session.output, follower)))
     except asyncio.CancelledError:
@@ -51,6 +52,15 @@ async def carry_out(
         await _cancel(session, workflows, follower)
         raise typer.Exit(ExitCode.CANCELLED) from None
     return tuple([(view.title, await workflows.get_run(run_id)) for run_id, view in follower.views.items()])
+
+
+async def _tell_paused(session: Session, application: Application, started: Sequence[WorkflowRun]) -> None:
+    """Say why nothing happens where that is why."""
+    for project_id in dict.fromkeys(run.project_id for run in started):
+        project = await application.store.run(projects.get, project_id)
+        if project.paused_at is not None:
+            name = project.name
+            session.output.note(f"Project {name} is paused: no run starts until: task-manager project resume {name}")
 
 
 def require_worker(application: Application, *, detach: bool) -> None:

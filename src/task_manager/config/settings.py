@@ -274,7 +274,11 @@ class Settings(_Frozen):
     )
     images: ImagePolicy = Field(ImagePolicy.AUTO, description="What steps run on.")
     registries: Registries = Registries()
-    network: NetworkPolicy = Field(NetworkPolicy.AUTO, description="What steps of the embedded engine reach.")
+    network: NetworkPolicy = Field(
+        NetworkPolicy.AUTO,
+        description="What steps of the embedded engine reach. The engine's own variable `TASK_MANAGER_ENGINE_NETWORK`,"
+        " which whoever runs a machine sets for all programs that use the engine there, counts over it.",
+    )
     engine_cache: EngineCache = EngineCache()
     engine_limits: EngineLimits = EngineLimits()
     cache: CacheSettings = CacheSettings()
