@@ -12,6 +12,9 @@ help:
 	@echo "make check   ruff, mypy, import-linter, documentation"
 	@echo "make bench   measure, and print each figure beside its goal (BENCH_ARGS=\"--quick\" is faster)"
 	@echo "make fuzz    try the REST API and the MCP tools with thousands of invented requests"
+	@echo "make docs    run the documentation and write down what is printed (PAGE=name chooses one page)"
+	@echo "make reference write the pages that are made from the code"
+	@echo "make golden  note changes of public interfaces (CHANGE=\"what changed\" is the line for CHANGELOG.md)"
 	@echo "make openapi write the REST API's document to docs/reference/openapi.json"
 	@echo "make lock    resolve the dependencies of pyproject.toml anew"
 	@echo "make clean   remove the virtual environment and caches"
@@ -80,6 +83,22 @@ fuzz: $(VENV)/.dev
 	API_CASES=$(CASES) $(BIN)/pytest --numprocesses 0 --timeout 3600 tests/rest_api/test_invented_requests.py $(PYTEST_ARGS)
 	FUZZ_EXAMPLES=$$(( $(CASES) / 30 + 1 )) $(BIN)/pytest --numprocesses 0 --timeout 3600 -s tests/mcp_server/test_bad_arguments.py \
 	  $(PYTEST_ARGS)
+
+# Output that the pages show is written down anew where it differs; read the changes before you keep them.
+.PHONY: docs
+PAGE ?=
+docs: packages reference
+	WRITE_DOCS=1 $(BIN)/pytest --numprocesses 0 tests/test_documentation.py $(if $(PAGE),-k "$(PAGE)") $(PYTEST_ARGS)
+
+.PHONY: reference
+reference: $(VENV)/.dev
+	$(BIN)/python -m tests.documentation.generated
+
+# Takes over what changed of the interfaces that others rely on, with a line in CHANGELOG.md.
+.PHONY: golden
+CHANGE ?=
+golden: $(VENV)/.dev
+	$(BIN)/python -m tests.compatibility.golden "$(CHANGE)"
 
 .PHONY: openapi
 openapi: $(VENV)/.dev

@@ -17,17 +17,15 @@ _PAGE = """\
 # Failure classes and recovery
 
 Written from the rules in `failure_rules.yaml`:
-
-    python -m task_manager.failure_classes > docs/reference/failure-classes.md
+`python -m task_manager.failure_classes > docs/reference/failure-classes.md`.
 
 Every failure has a class, which says what helps against it. A rule tells the class: by the code of the reason, the
 command's exit code or signal, and by what its output says. The first rule that fits counts.
 
-    task-manager run diagnose RUN
-
-shows the class of a run's failure with the rule, the lines of the output that tell, what changed since the task last
-succeeded, whether it is known to come and go, what was tried, and commands that help next. `run status` and
-`result show` have the same, and so do their `--json`; a program gets it by `TaskWorkflowIntegration.get_diagnosis`.
+`task-manager run diagnose RUN` shows the class of a run's failure with the rule, the lines of the output that tell,
+what changed since the task last succeeded, whether it is known to come and go, what was tried, and commands that help
+next. `run status` and `result show` have the same, and so do their `--json`; a program gets it by
+`TaskWorkflowIntegration.get_diagnosis`.
 
 ## Classes
 

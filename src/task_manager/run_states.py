@@ -18,8 +18,7 @@ _PAGE = """\
 # Run states
 
 Written from the tables in `workflow_status.py`:
-
-    python -m task_manager.run_states > docs/reference/run-states.md
+`python -m task_manager.run_states > docs/reference/run-states.md`.
 
 A run is in one state at a time. It changes state in one transaction, together with one event in its log; a change that
 the table does not have is refused, and changes nothing. Each state comes with a reason: a code, a sentence and details.

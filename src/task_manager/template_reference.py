@@ -18,8 +18,7 @@ A task becomes a workflow by a template: `task-manager template list` shows thos
 show ID` one of them with its parameters. A folder of templates of one's own is named by the setting `templates_dir`; a
 template there with the id and version of a built-in one takes its place. This page is written from the templates'
 files:
-
-    python -m task_manager.template_reference > docs/reference/templates.md
+`python -m task_manager.template_reference > docs/reference/templates.md`.
 
 {overview}
 

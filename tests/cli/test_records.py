@@ -162,7 +162,7 @@ BAD_INPUT = [
     (("run", "logs", "run-x"), "There is no run 'run-x'"),
     (("run", "logs", "Biuld"), "There is no task 'Biuld'"),
     (("result", "show", "Build"), "There is no run of task 'Build'"),
-    (("workflow", "show", "Build"), "There is no workflow of task 'Build'"),
+    (("workflow", "show", "Build"), "Make one: task-manager workflow create Build"),
     (("workflow", "create", "Build", "-t", "build-package", "--from", "x.yaml"), "not from both"),
     (("workflow", "create", "Build", "--from", "x.yaml"), "There is no file x.yaml"),
     (("workflow", "validate", "x.yaml"), "There is no file x.yaml"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,10 @@ from task_manager.communication import DaggerCommunicationManager
 from task_manager.config import Settings
 from task_manager.dagger_integration import RunState, TaskWorkflowIntegration
 from task_manager.models import Project, Task
+from task_manager.pipeline import Pipeline
+from task_manager.pipeline_trial import PipelineTrial
 from task_manager.task_service import TaskService
+from tests.environment.go_image import COMPILED
 from tests.environment.registry import Registry
 
 
@@ -86,3 +90,37 @@ def workshop(engine_data: Path, tmp_path: Path) -> OpenWorkshop:
             yield Workshop(integration, project)
 
     return open_workshop
+
+
+def settings(engine_data: Path, mirrored: dict[str, object], **changes: object) -> Settings:
+    return Settings.model_validate({"data_dir": engine_data, "engine": "embedded", **mirrored, **changes})
+
+
+@pytest.fixture(scope="session")
+def node_in_registry(registry: Registry, node_layout: Path) -> str:
+    return registry.push(node_layout, "library/node", "22-slim")
+
+
+@pytest.fixture(scope="session")
+def go_compiled(
+    registry: Registry,
+    go_layout: Path,
+    engine_data: Path,
+    mirrored: dict[str, object],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Go's image, and its standard library compiled in the volume that the template's steps share."""
+    registry.push(go_layout, "library/golang", "1.26")
+    step = {
+        "id": "fill",
+        "image": "golang:1.26",
+        "command": ["cp", "-a", f"/{COMPILED}/.", "/cache"],
+        "caches": [{"name": "go-build", "target": "/cache"}],
+    }
+    filling = Pipeline.model_validate({"steps": [step]})
+
+    async def fill() -> Mapping[str, Any]:
+        async with PipelineTrial(settings(engine_data, mirrored)) as trial:
+            return await trial.run(filling, tmp_path_factory.mktemp("nothing"))
+
+    assert asyncio.run(fill())["status"] == "succeeded"

@@ -48,6 +48,6 @@ def is_moving(status: str) -> bool:
 
 
 def moment_text(moment: datetime, now: datetime) -> str:
-    """A moment in the local time zone: the time of a day within the last 12 hours, else the date."""
-    recent = now - moment < timedelta(hours=12)
+    """A moment in the local time zone: the time of a day within 12 hours from now, else the date."""
+    recent = abs(now - moment) < timedelta(hours=12)
     return f"{moment.astimezone():%H:%M:%S}" if recent else f"{moment.astimezone():%Y-%m-%d}"

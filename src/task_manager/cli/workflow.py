@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -183,7 +184,8 @@ async def _current(session: Session, task: str) -> Workflow:
     async with session.application() as application:
         state = await (await application.workflows()).get_workflow_status(task)
     if state.workflow is None:
-        raise NotFound("workflow of task", state.task.title, remedy=f"Make one: task-manager workflow create {task}")
+        remedy = f"Make one: task-manager workflow create {shlex.quote(task)}"
+        raise NotFound("workflow of task", state.task.title, remedy=remedy)
     return state.workflow
 
 

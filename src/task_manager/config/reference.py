@@ -29,8 +29,7 @@ A setting is taken from the first of these that has it:
 `task-manager config show` prints every setting with its value and where the value came from. In files, settings with a
 dot in their name are members of a group: `limits.output_bytes` is `output_bytes` in the table `[limits]`. This page is
 written from the definitions:
-
-    python -m task_manager.config.reference > docs/reference/settings.md
+`python -m task_manager.config.reference > docs/reference/settings.md`.
 
 | Setting | Environment variable | Default | Meaning |
 |---|---|---|---|

@@ -1,0 +1,18 @@
+"""Nothing that others rely on changes without a line in CHANGELOG.md."""
+
+import json
+
+import pytest
+
+from tests.compatibility import golden
+from tests.compatibility.interfaces import INTERFACES
+
+HOW = 'say in one sentence what changed, for those who rely on it: make golden CHANGE="…"'
+
+
+@pytest.mark.parametrize("name", INTERFACES)
+def test_an_interface_is_what_the_changelog_last_told_of_it(name: str) -> None:
+    noted = golden.stored(name)
+    assert noted.get("interface") == json.loads(json.dumps(INTERFACES[name]())), HOW
+    assert noted["seal"] == golden.seal(noted["interface"], noted["change"]), HOW
+    assert golden.line_of(noted["change"]) in golden.CHANGELOG.read_text(), HOW
