@@ -8,7 +8,7 @@ from typing import Final
 
 from task_manager import failure_classes, run_states, template_reference
 from task_manager.config import reference as settings_reference
-from tests.documentation.generated import commands, drawings, errors, http, mcp, python, schemas
+from tests.documentation.generated import commands, drawings, errors, http, mcp, metrics, python, schemas
 
 FILES: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
     {
@@ -19,6 +19,7 @@ FILES: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
         "docs/reference/events.md": schemas.events_page,
         "docs/reference/failure-classes.md": failure_classes.reference,
         "docs/reference/mcp.md": mcp.page,
+        "docs/reference/metrics.md": metrics.page,
         "docs/reference/pipeline.schema.json": schemas.pipeline_schema,
         "docs/reference/pipelines.md": schemas.pipelines_page,
         "docs/reference/python.md": python.page,
