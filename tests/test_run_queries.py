@@ -10,7 +10,7 @@ from task_manager.errors import InvalidInput, NotFound
 from task_manager.run_queries import RunQueries
 from task_manager.store import Store, runs
 from task_manager.store.run_queries import RunFilter
-from task_manager.workflow_status import WorkflowStatus
+from task_manager.workflow_status import Reason, WorkflowStatus
 from tests.store.builders import NOW, stored_run, stored_workflow
 
 QUEUED, PREPARING = WorkflowStatus.QUEUED, WorkflowStatus.PREPARING
@@ -77,3 +77,26 @@ async def test_progress_is_told_for_the_moment_of_the_question(store: Store, que
         store.run_sync(runs.transition, run.id, status, now=NOW)
     progress = await queries.progress(run.id)
     assert (progress.expected_seconds, progress.expected_from, progress.remaining_seconds) == (10, 1, 7)
+
+
+async def test_failures_are_counted_by_class(store: Store, queries: RunQueries) -> None:
+    workflow = stored_workflow(store)
+    for code in ("step_failed", "step_failed", "engine_lost"):
+        failed = stored_run(store, workflow)
+        for status in (QUEUED, PREPARING, WorkflowStatus.RUNNING):
+            store.run_sync(runs.transition, failed.id, status, now=NOW)
+        reason = Reason(code=code, text="It went wrong.")
+        store.run_sync(runs.transition, failed.id, WorkflowStatus.FAILED, reason=reason, now=NOW)
+    stored_run(store, workflow)
+    found = await queries.failures()
+    assert (found.runs, sum(found.by_class.values())) == (3, 3)
+    assert found.by_class["infrastructure"] == 1
+    assert (await queries.failures(RunFilter(project_id=stored_run(store).project_id))).by_class == {}
+
+
+async def test_runs_over_time_take_the_same_filter(store: Store, queries: RunQueries) -> None:
+    stored_run(store, actor="ada")
+    stored_run(store)
+    days = [NOW + timedelta(days=number) for number in range(3)]
+    found = await queries.trends(days, RunFilter(actor="ada"))
+    assert [period.summary.runs for period in found.periods] == [1, 0]

@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from task_manager.errors import InvalidInput
 from task_manager.models import Event, WorkflowRun, utc_now
-from task_manager.run_statistics import Progress, RunStatistics
-from task_manager.store import Page, Store, events, overviews, run_queries, runs
+from task_manager.run_diagnosis import events_of_run, failure_of_run
+from task_manager.run_statistics import Progress, RunStatistics, RunTrends
+from task_manager.store import Page, Store, events, overviews, run_queries, run_trends, runs
 from task_manager.store.overviews import RunOverview, TaskOverview
 from task_manager.store.paging import DEFAULT_LIMIT, MAX_LIMIT
 from task_manager.store.run_queries import ALL, RunFilter
 from task_manager.workflow_status import WorkflowStatus
 
 __all__ = ["RunOverview", "RunQueries", "TaskOverview"]
+
+MOST_FAILURES: Final = 100
+"""How many failures are looked at to tell their classes, at most; of each, its steps and events are read."""
+
+_FAILED: Final = frozenset({WorkflowStatus.FAILED, WorkflowStatus.TIMED_OUT, WorkflowStatus.LOST})
+
+
+@dataclass(frozen=True)
+class FailureCounts:
+    """How many failures there are of each class.
+
+    Attributes:
+        runs: How many failures were looked at: all, or the newest.
+        by_class: By the value of `FailureClass`, the most frequent first.
+    """
+
+    runs: int
+    by_class: dict[str, int]
 
 
 class RunQueries:
@@ -92,6 +114,30 @@ class RunQueries:
             NotFound: There is no such task.
         """
         return await self._store.run(overviews.of_task, id_or_title, self._clock())
+
+    async def trends(self, moments: Sequence[datetime], where: RunFilter = ALL) -> RunTrends:
+        """How runs went, from each moment until the next.
+
+        Args:
+            moments: At least two, ascending: runs that were made from the first until before the last are looked at.
+            where: Which; its times are not looked at.
+
+        Raises:
+            InvalidInput: The moments are too few, have no time zone, or do not ascend.
+        """
+        return await self._store.run(run_trends.trends, moments, where)
+
+    async def failures(self, where: RunFilter = ALL) -> FailureCounts:
+        """Of which classes the newest failures are.
+
+        Args:
+            where: Which runs; its statuses are not looked at.
+        """
+        failed = replace(where, statuses=_FAILED)
+        newest = (await self.list(failed, limit=MOST_FAILURES)).items
+        found = [await failure_of_run(self._store, run, await events_of_run(self._store, run.id)) for run in newest]
+        classes = Counter(one.classification.failure_class.value for one in found if one)
+        return FailureCounts(sum(classes.values()), dict(classes.most_common()))
 
     async def progress(self, run_id: str) -> Progress:
         """How far a run is, and an estimate of what remains, from the last successful runs of its workflow.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from statistics import median
 from typing import NamedTuple
 
@@ -83,6 +84,54 @@ class RunStatistics:
     by_type: tuple[NamedSummary, ...]
 
 
+class TrendGroup(NamedTuple):
+    """Runs that are alike and of one stretch of time.
+
+    Attributes:
+        period: The place of that stretch among all, from 0.
+        project_id: Their project.
+        saved_seconds: What the cache saved with them.
+    """
+
+    period: int
+    project_id: str
+    saved_seconds: float
+    group: RunGroup
+
+
+@dataclass(frozen=True)
+class Period:
+    """The runs that were started in a stretch of time.
+
+    Attributes:
+        since: Its beginning; it ends where the next one begins.
+        saved_seconds: What the cache saved with them.
+    """
+
+    since: datetime
+    summary: RunSummary
+    saved_seconds: float
+
+
+@dataclass(frozen=True)
+class RunTrends:
+    """How runs went over time.
+
+    Attributes:
+        total: Of all stretches together.
+        saved_seconds: What the cache saved in all.
+        periods: Without a gap, the earliest first; those without runs are in it, too.
+        by_project: By the project's id, those with the most runs first.
+        by_template: By the template's id, those with the most runs first.
+    """
+
+    total: RunSummary
+    saved_seconds: float
+    periods: tuple[Period, ...]
+    by_project: tuple[NamedSummary, ...]
+    by_template: tuple[NamedSummary, ...]
+
+
 @dataclass(frozen=True)
 class Progress:
     """How far a run is.
@@ -119,6 +168,32 @@ def summarised(groups: Collection[RunGroup]) -> RunStatistics:
     )
 
 
+def trends_of(groups: Collection[TrendGroup], beginnings: Sequence[datetime]) -> RunTrends:
+    """The runs over time.
+
+    Args:
+        groups: The runs; the periods in them are places in `beginnings`.
+        beginnings: Of all stretches, ascending.
+    """
+    within = defaultdict[int, list[TrendGroup]](list)
+    by_project = defaultdict[str | None, list[RunGroup]](list)
+    for one in groups:
+        within[one.period].append(one)
+        by_project[one.project_id].append(one.group)
+    runs = [one.group for one in groups]
+    return RunTrends(
+        total=_summary(runs),
+        saved_seconds=sum(one.saved_seconds for one in groups),
+        periods=tuple(_period(since, within[place]) for place, since in enumerate(beginnings)),
+        by_project=_named(by_project),
+        by_template=_by(runs, lambda group: group.template_id),
+    )
+
+
+def _period(since: datetime, groups: Collection[TrendGroup]) -> Period:
+    return Period(since, _summary(one.group for one in groups), sum(one.saved_seconds for one in groups))
+
+
 def progress_of(
     run: WorkflowRun, steps: Collection[StepRecord], earlier: Sequence[float], elapsed: float | None
 ) -> Progress:
@@ -142,6 +217,10 @@ def _by(groups: Iterable[RunGroup], name_of: Callable[[RunGroup], str | None]) -
     named = defaultdict[str | None, list[RunGroup]](list)
     for group in groups:
         named[name_of(group)].append(group)
+    return _named(named)
+
+
+def _named(named: Mapping[str | None, Collection[RunGroup]]) -> tuple[NamedSummary, ...]:
     summaries = (NamedSummary(name, _summary(parts)) for name, parts in named.items())
     return tuple(sorted(summaries, key=lambda one: (-one.summary.runs, one.name or "")))
 

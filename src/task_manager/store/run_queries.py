@@ -78,20 +78,20 @@ Ts = TypeVarTuple("Ts")
 ALL: Final = RunFilter()
 
 
-class _Collected(FunctionElement[list[float | None]]):
+class Collected(FunctionElement[list[float | None]]):
     """The values of a group as a list; databases have different names for it."""
 
     type = JSON()
     inherit_cache = True
 
 
-@compiles(_Collected, "postgresql")
-def _on_postgresql(element: _Collected, compiler: SQLCompiler, **options: Any) -> str:
+@compiles(Collected, "postgresql")
+def _on_postgresql(element: Collected, compiler: SQLCompiler, **options: Any) -> str:
     return f"json_agg({compiler.process(element.clauses, **options)})"
 
 
-@compiles(_Collected, "sqlite")
-def _on_sqlite(element: _Collected, compiler: SQLCompiler, **options: Any) -> str:
+@compiles(Collected, "sqlite")
+def _on_sqlite(element: Collected, compiler: SQLCompiler, **options: Any) -> str:
     return f"json_group_array({compiler.process(element.clauses, **options)})"
 
 
@@ -110,25 +110,25 @@ def list_(
     Raises:
         InvalidInput: The limit or the cursor cannot be used.
     """
-    return _runs.page(c, _narrowed(select(tables.runs), where), limit=limit, cursor=cursor)
+    return _runs.page(c, narrowed(select(tables.runs), where), limit=limit, cursor=cursor)
 
 
 @read_only
 def count_by_status(c: Connection, where: RunFilter = ALL) -> dict[WorkflowStatus, int]:
     """How many of these runs are in each status; 0 for statuses without any."""
-    query = _narrowed(select(_columns.status, func.count()), where).group_by(_columns.status)
+    query = narrowed(select(_columns.status, func.count()), where).group_by(_columns.status)
     return dict.fromkeys(WorkflowStatus, 0) | {WorkflowStatus(status): count for status, count in c.execute(query)}
 
 
 @read_only
 def statistics(c: Connection, where: RunFilter = ALL) -> RunStatistics:
     """How these runs went, all together, by template and by workflow type."""
-    grouped = _narrowed(
+    grouped = narrowed(
         select(
             _columns.workflow_id,
             _columns.status,
             func.count().label("runs"),
-            _Collected(_columns.seconds).label("seconds"),
+            Collected(_columns.seconds).label("seconds"),
             func.coalesce(func.sum(_columns.steps_cached), 0).label("steps_cached"),
             func.coalesce(func.sum(_columns.steps_counted), 0).label("steps_counted"),
         ),
@@ -182,7 +182,8 @@ def _earlier_seconds(c: Connection, run: WorkflowRun) -> list[float]:
     return []
 
 
-def _narrowed(query: Select[*Ts], where: RunFilter) -> Select[*Ts]:
+def narrowed(query: Select[*Ts], where: RunFilter) -> Select[*Ts]:
+    """A query about runs, asked of those that are meant."""
     for name in ("template_id", "project_id", "task_id", "actor"):
         if (wanted := getattr(where, name)) is not None:
             query = query.where(_columns[name] == wanted)
