@@ -3,12 +3,13 @@ export default {
   props: { tree: Array },
   methods: {
     act(event, type, action) {
-      if (type === "submit" || event.target.closest("a[data-action]")) event.preventDefault();
+      if (type === "submit" || type === "drop" || event.target.closest("a[data-action]")) event.preventDefault();
       if (action.confirm && !window.confirm(action.confirm)) return;
       const target = event.currentTarget;
       const form = target.closest("form");
       const fields = form && type !== "click" ? Object.fromEntries(new FormData(form)) : null;
-      const value = target.type === "checkbox" ? target.checked : (target.value ?? null);
+      const dropped = type === "drop" ? event.dataTransfer.getData("text/plain") : null;
+      const value = dropped ?? (target.type === "checkbox" ? target.checked : (target.value ?? null));
       this.$emit("act", { name: action.name, data: action.data, value, fields });
     },
     draw(node) {
@@ -16,6 +17,11 @@ export default {
       const [tag, { on, ...attributes }, ...children] = node;
       for (const [type, action] of Object.entries(on ?? {})) {
         attributes[`on${type[0].toUpperCase()}${type.slice(1)}`] = (event) => this.act(event, type, action);
+      }
+      if (on?.drop) attributes.onDragover = (event) => event.preventDefault();
+      if (attributes["data-drag"]) {
+        attributes.draggable = true;
+        attributes.onDragstart = (event) => event.dataTransfer.setData("text/plain", attributes["data-drag"]);
       }
       return Vue.h(tag, attributes, children.map(this.draw));
     },

@@ -207,6 +207,13 @@ def latest(c: Connection, task_id: str, *, status: WorkflowStatus | None = None)
 
 
 @read_only
+def latest_of_tasks(c: Connection, project_id: str) -> dict[str, WorkflowRun]:
+    """The newest run of each task of a project that has any, by the task's id."""
+    newest = select(func.max(_columns.id)).where(_columns.project_id == project_id).group_by(_columns.task_id)
+    return {run.task_id: run for run in _runs.all(c, select(tables.runs).where(_columns.id.in_(newest)))}
+
+
+@read_only
 def usual_seconds(c: Connection) -> float | None:
     """How long the newest successful runs took, in the middle; None when there is none."""
     succeeded = _runs.matching(status=WorkflowStatus.SUCCEEDED).order_by(_columns.id.desc()).limit(_USUAL_AMONG)

@@ -31,6 +31,7 @@ def _address(name: str) -> str:
 HEAD: Final = (
     f'<script src="{_address("dashboard.js")}"></script>'
     f'<link rel="stylesheet" href="{_address("dashboard.css")}">'
+    f'<link rel="stylesheet" href="{_address("work.css")}">'
     '<meta name="color-scheme" content="light dark">'
 )
 """What is added to the head of each page."""

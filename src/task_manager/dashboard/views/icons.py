@@ -41,6 +41,8 @@ _PATHS: Final = {
     "plug": "M9 3v5M15 3v5M6 8h12v3a6 6 0 0 1-12 0zM12 17v4",
     "worker": "M5 7h14v10H5zM9 3v4M15 3v4M9 17v4M15 17v4",
     "edit": "M4 20l1-4L16 5l3 3L8 19z",
+    "up": "M12 19V5M6 11l6-6l6 6",
+    "down": "M12 5v14M6 13l6 6l6-6",
     "trash": "M5 7h14M9 7V4h6v3M7 7l1 13h8l1-13",
 }
 
