@@ -27,6 +27,7 @@ RunStatusName = Literal[
 ]
 CacheUseName = Literal["read-write", "read-only", "off"]
 AnnotationsName = Literal["auto", "github", "none"]
+ServiceName = Literal["github-actions", "gitlab-ci"]
 BreakageName = Literal["tests", "lint", "data", "build"]
 ResultTypeName = Literal[
     "containerized_workflow",

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 from rich.text import Text
 
-from task_manager.cli.arguments import SkipCache
-from task_manager.cli.choices import AnnotationsName, CacheUseName
+from task_manager.cli.arguments import SkipCache, given
+from task_manager.cli.choices import AnnotationsName, CacheUseName, ServiceName
 from task_manager.cli.command import command, group
 from task_manager.cli.session import Session
 
@@ -54,6 +55,14 @@ CacheUse = Annotated[
 JunitFile = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write tasks and tests as JUnit XML.")]
 SarifFile = Annotated[Path | None, typer.Option("--sarif", metavar="FILE", help="Write checkers' findings as SARIF.")]
 SummaryFile = Annotated[Path | None, typer.Option("--summary", metavar="FILE", help="Write a summary in Markdown.")]
+ResultsFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--results",
+        metavar="FOLDER",
+        help="Take results of other jobs from here first, and leave all here in the end.",
+    ),
+]
 Annotations = Annotated[
     AnnotationsName,
     typer.Option(help="Print remarks on files: in GitHub's form where that service runs this, or always, or never."),
@@ -115,6 +124,68 @@ def add_ci_commands(app: typer.Typer) -> None:
         "task-manager ci run task-manager.yaml --task tests --cache read-only",
         uses_engine=True,
     )(run)
+    command(
+        ci,
+        "export",
+        example="task-manager ci export github-actions --output .github/workflows/tasks.yaml\n"
+        "task-manager ci export gitlab-ci > .gitlab-ci.yml",
+    )(export)
+
+
+async def export(
+    session: Session,
+    service: Annotated[ServiceName, typer.Argument(help="What the pipeline is for.")],
+    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="The project file, within the working folder.")] = Path(
+        PROJECT_FILE
+    ),
+    *,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to; by default printed.")] = None,
+    engine: Annotated[
+        Literal["dagger", "embedded"],
+        typer.Option(help="What executes there: Dagger in Docker, or the embedded engine."),
+    ] = "dagger",
+    install: Annotated[
+        str | None, typer.Option(metavar="COMMAND", help="What installs the task manager there.")
+    ] = None,
+) -> None:
+    """Write a pipeline that runs a project file's tasks: a job for each, after those that it depends on.
+
+    Call it in the root of the repository. A job's command is one that people can run by hand, too.
+    """
+    from task_manager.ci.pipelines import PIPELINES, PipelineOptions
+    from task_manager.errors import InvalidInput
+    from task_manager.project_file import read_project_file
+
+    project = read_project_file(file)
+    if not project.tasks:
+        raise InvalidInput(f"{file} has no tasks: there is nothing to run.")
+    options = PipelineOptions(_path_within(file), engine, **given(install=install))
+    text = PIPELINES[service](project, options)
+    if output is None:
+        session.output.show({"service": service, "pipeline": text}, text.rstrip("\n"))
+        return
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(f"{output} cannot be written: {error.strerror or error}.") from error
+    session.output.show({"service": service, "written": output}, str(output))
+
+
+def _path_within(file: Path) -> str:
+    """The file relative to the working folder.
+
+    Raises:
+        InvalidInput: It lies elsewhere.
+    """
+    from task_manager.errors import InvalidInput
+
+    try:
+        return file.resolve().relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        raise InvalidInput(
+            f"{file} does not lie in the working folder.", remedy="Call this in the root of the repository."
+        ) from None
 
 
 async def run(
@@ -128,6 +199,7 @@ async def run(
     sarif: SarifFile = None,
     summary: SummaryFile = None,
     annotations: Annotations = "auto",
+    results: ResultsFolder = None,
 ) -> None:
     """Run a project's tasks here, wait for their ends, and tell of them in the forms that services read.
 
@@ -143,7 +215,7 @@ async def run(
     reports.prepare()
     # It is over when it is over: nothing stays behind.
     session = session.with_options(json=session.json, worker=WorkerMode.HERE, cache=_CACHE[cache] if cache else None)
-    async with session.application() as application:
+    async with session.application() as application, _passed_on(results, application.store.data_dir):
         chosen = await _choose(application, target, keys or [])
         project = chosen.project
         workflows = await application.workflows()
@@ -168,6 +240,18 @@ class _Chosen:
     project: Project
     name: str
     titles: frozenset[str] | None = None
+
+
+@contextlib.asynccontextmanager
+async def _passed_on(folder: Path | None, data_dir: Path) -> AsyncIterator[None]:
+    """Take results from a folder, and leave results there once the runs are over."""
+    from task_manager.ci.results_folder import leave_results, take_results
+
+    if folder is not None:
+        await asyncio.to_thread(take_results, folder, data_dir)
+    yield
+    if folder is not None:
+        await asyncio.to_thread(leave_results, folder, data_dir)
 
 
 async def _choose(application: Application, target: str, keys: Sequence[str]) -> _Chosen:
