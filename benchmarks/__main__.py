@@ -12,13 +12,13 @@ from pathlib import Path
 
 from pytest import skip  # noqa: PT013 - for the reason that a missing package gives
 
-from benchmarks import cache, engine, logs, runs, store
+from benchmarks import cache, engine, http, logs, runs, store
 from benchmarks.engine import QUICK, Counts
 from benchmarks.figures import Figure
 from benchmarks.laboratory import laboratory
 
 EXIT_UNABLE = 2
-ON_FILES = {**store.BENCHMARKS, **logs.BENCHMARKS, **cache.BENCHMARKS}
+ON_FILES = {**store.BENCHMARKS, **logs.BENCHMARKS, **cache.BENCHMARKS, **http.BENCHMARKS}
 NAMES = (*ON_FILES, *runs.BENCHMARKS, *engine.BENCHMARKS)
 
 

@@ -27,6 +27,7 @@ class Counts:
         lives: Runs whose transitions are stored, from the first to the last.
         stored_runs: Runs that are there when runs are asked for.
         queued: Runs that a worker takes from the queue in one round.
+        streams: Event streams that are open at once.
     """
 
     steps: int = 100
@@ -37,6 +38,7 @@ class Counts:
     lives: int = 500
     stored_runs: int = 100_000
     queued: int = 200
+    streams: int = 1000
 
 
 QUICK: Final = Counts(steps=20, connections=3, pipelines=40, rounds=1, lives=200, queued=50)

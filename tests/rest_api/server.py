@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Mount
+from starlette.types import ASGIApp
 
 from task_manager.application import Application
 from task_manager.rest_api.api import LONGEST_STREAM, PREFIX, create_app
@@ -27,7 +28,7 @@ class RunningApi:
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, application: Application) -> None:
+    def __init__(self, config: uvicorn.Config, application: Application | None) -> None:
         super().__init__(config)
         self.application = application
         self.ready = threading.Event()
@@ -39,7 +40,8 @@ class _Server(uvicorn.Server):
         self.ready.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await self.application.broadcast.close()
+        if self.application is not None:
+            await self.application.broadcast.close()
         await super().shutdown(sockets)
 
 
@@ -54,6 +56,19 @@ def serving(make: Callable[[], Application], *, longest_stream: float = LONGEST_
             yield
 
     app = Starlette(routes=[Mount(PREFIX, create_app(application, longest_stream=longest_stream))], lifespan=lifespan)
+    with _running(app, application) as (address, loop):
+        yield RunningApi(f"{address}{PREFIX}", application, loop)
+
+
+@contextlib.contextmanager
+def served(app: ASGIApp) -> Iterator[str]:
+    """Serve any application; yields its address."""
+    with _running(app, None) as (address, _):
+        yield address
+
+
+@contextlib.contextmanager
+def _running(app: ASGIApp, application: Application | None) -> Iterator[tuple[str, asyncio.AbstractEventLoop]]:
     # Its protocol is stated: asyncio sets TCP_NODELAY only on sockets that say so, and answers wait without it.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.bind(("127.0.0.1", 0))
@@ -65,8 +80,7 @@ def serving(make: Callable[[], Application], *, longest_stream: float = LONGEST_
         try:
             assert server.ready.wait(60), "the server did not start"
             assert server.loop is not None
-            port = listening.getsockname()[1]
-            yield RunningApi(f"http://127.0.0.1:{port}{PREFIX}", application, server.loop)
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}", server.loop
         finally:
             server.should_exit = True
             thread.join(60)

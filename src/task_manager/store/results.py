@@ -16,6 +16,7 @@ from task_manager.store.prepared import Prepared
 _LONGEST_NAME: Final = 200
 
 _columns = tables.results.c
+_data_of = select(_columns.data).where(_columns.run_id == bindparam("of_run"))
 _metrics = tables.result_metrics.c
 _delete = Prepared(delete(tables.results).where(_columns.run_id == bindparam("of_run")))
 _insert = Prepared(insert(tables.results).inline(), ["run_id", "data"])
@@ -58,7 +59,7 @@ def _indexed(name: str) -> str:
 @read_only
 def get(c: Connection, run_id: str) -> dict[str, Any] | None:
     """A run's result; None when it has none."""
-    return c.scalar(select(_columns.data).where(_columns.run_id == run_id))
+    return c.scalar(_data_of, {"of_run": run_id})
 
 
 @dataclass(frozen=True)

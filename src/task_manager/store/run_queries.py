@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVarTuple
 
-from sqlalchemy import JSON, ColumnElement, Connection, Select, exists, func, literal, select
+from sqlalchemy import JSON, ColumnElement, Connection, Select, bindparam, exists, func, literal, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -27,6 +27,26 @@ _runs = RecordTable("run", WorkflowRun, tables.runs, newest_first=True)
 _columns = tables.runs.c
 _tasks = tables.tasks.c
 _workflows = tables.workflows.c
+
+
+def _successful(alike: ColumnElement[bool]) -> Select[float | None]:
+    """The durations of the newest successful runs that were executed."""
+    return (
+        select(_columns.seconds)
+        .where(alike, _columns.status == WorkflowStatus.SUCCEEDED.value, _columns.seconds.is_not(None))
+        .where(func.coalesce(_columns.reason["code"].as_string(), "") != literal(_CACHED))
+        .order_by(_columns.id.desc())
+        .limit(ESTIMATED_FROM)
+    )
+
+
+# Made once: making them takes longer than asking them.
+_EARLIER: Final = (
+    _successful(_columns.workflow_id == bindparam("of_workflow")),
+    _successful(
+        (_columns.task_id == bindparam("of_task")) & _columns.template_id.is_not_distinct_from(bindparam("of_template"))
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -169,14 +189,9 @@ def _earlier_seconds(c: Connection, run: WorkflowRun) -> list[float]:
     """The durations of earlier runs that an estimate for this one is made from, newest first."""
     if run.status.is_terminal:
         return []
-    of_template = _columns.template_id.is_not_distinct_from(run.template_id)
-    for same in (_columns.workflow_id == run.workflow_id, (_columns.task_id == run.task_id) & of_template):
-        query = (
-            select(_columns.seconds)
-            .where(same, _columns.status == WorkflowStatus.SUCCEEDED.value, _columns.seconds.is_not(None))
-            .where(func.coalesce(_columns.reason["code"].as_string(), "") != literal(_CACHED))
-        )
-        found = [float(seconds or 0) for seconds in c.scalars(query.order_by(_columns.id.desc()).limit(ESTIMATED_FROM))]
+    values = {"of_workflow": run.workflow_id, "of_task": run.task_id, "of_template": run.template_id}
+    for query in _EARLIER:
+        found = [float(seconds or 0) for seconds in c.scalars(query, values)]
         if found:
             return found
     return []
