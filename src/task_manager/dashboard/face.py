@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from task_manager.application import Application
 from task_manager.dashboard.live import Live
 from task_manager.dashboard.page import Dashboard
-from task_manager.dashboard.pages import overview, projects, settings, statistics, tasks, templates
+from task_manager.dashboard.pages import overview, projects, runs, settings, statistics, tasks, templates
 from task_manager.dashboard.views.frame import STATIC, STATIC_PATH
 
 _RECONNECT_SECONDS = 10.0
@@ -33,7 +33,7 @@ class DashboardFace:
         self._live = Live(application.broadcast)
         self._pages = Starlette()
         dashboard = Dashboard(application, self._live)
-        for subject in (overview, projects, statistics, tasks, templates, settings):
+        for subject in (overview, projects, runs, settings, statistics, tasks, templates):
             subject.add_pages(dashboard)
         ui.run_with(
             self._pages,  # type: ignore[arg-type]  # nothing that FastAPI adds is used
