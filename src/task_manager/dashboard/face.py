@@ -7,15 +7,17 @@ from collections.abc import AsyncIterator
 
 from nicegui import ui
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from task_manager.application import Application
 from task_manager.dashboard.live import Live
+from task_manager.dashboard.log_download import log_download
 from task_manager.dashboard.page import Dashboard
-from task_manager.dashboard.pages import overview, projects, runs, settings, statistics, tasks, templates
+from task_manager.dashboard.pages import overview, projects, run, runs, settings, statistics, tasks, templates
 from task_manager.dashboard.views.frame import STATIC, STATIC_PATH
+from task_manager.dashboard.views.run_log import LOG_PATH
 
 _RECONNECT_SECONDS = 10.0
 
@@ -33,7 +35,7 @@ class DashboardFace:
         self._live = Live(application.broadcast)
         self._pages = Starlette()
         dashboard = Dashboard(application, self._live)
-        for subject in (overview, projects, runs, settings, statistics, tasks, templates):
+        for subject in (overview, projects, run, runs, settings, statistics, tasks, templates):
             subject.add_pages(dashboard)
         ui.run_with(
             self._pages,  # type: ignore[arg-type]  # nothing that FastAPI adds is used
@@ -46,6 +48,7 @@ class DashboardFace:
             show_welcome_message=False,
         )
         self.routes: list[BaseRoute] = [
+            Route(f"{LOG_PATH}/{{run_id}}/{{step}}/{{stream}}", log_download(application.logs)),
             Mount(STATIC_PATH, StaticFiles(directory=STATIC)),
             Mount("/", self._answer),
         ]

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias, TypeVar
 
-from nicegui import context, ui
+from nicegui import background_tasks, context, ui
 from starlette.requests import Request
 
 from task_manager.application import Application
@@ -177,6 +177,15 @@ class Page:
         section = Section(self, shared, draw, concerns=concerns, does=does or {})
         await section.begin()
         return section
+
+    def when_connected(self, do: Callable[[], None]) -> None:
+        """Do something once the browser shows the page."""
+
+        async def wait() -> None:
+            await self._client.connected()
+            do()
+
+        background_tasks.create(wait(), name="waits for the browser")
 
     def tell(self, text: str, *, good: bool = True) -> None:
         """Show a message for some seconds."""

@@ -31,7 +31,7 @@ def h(tag: str, *children: Node | None, on: Mapping[str, Action] | None = None, 
 Action: TypeAlias = "dict[str, Any]"
 
 
-def action(name: str, *, confirm: str | None = None, **data: Any) -> Action:
+def action(name: str, /, *, confirm: str | None = None, **data: Any) -> Action:
     """What the server is told when something is clicked or changed.
 
     Args:
