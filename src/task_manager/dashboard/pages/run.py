@@ -60,7 +60,7 @@ class _Run:
         await self._add(self._load, self._draw_steps, does)
         with ui.element("section").classes("card").props('aria-label="Parts of the run"'):
             await self._add(self._load, lambda of: [run.tabs(self._tab, of)], does)
-            with ui.element("div").props(f"id=run-part role=tabpanel aria-labelledby=tab-{self._tab}"):
+            with ui.element("div").props('id=run-part role=tabpanel aria-label="Part of the run"'):
                 await self._add(self._load_part, lambda nodes: nodes, does)
                 self._log = Log("Log of the step", self._heard_following)
         self._reader = LogReader(

@@ -1,0 +1,148 @@
+"""Runs, from their start to their result: watched live, diagnosed, repeated, cancelled, many at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Visit
+from tests.browser.dashboard_server import DashboardServer, shell
+from tests.browser.looking import PHONE, Visitor
+
+
+@pytest.fixture(scope="module")
+def project(server: DashboardServer) -> str:
+    """The id of a project."""
+    return str(server.made("projects", name="Shop")["id"])
+
+
+def gate(name: str) -> dict[str, object]:
+    """Fields of steps that see the same folder `/gate`, whichever runs they are of."""
+    return {"caches": [{"name": name, "target": "/gate"}]}
+
+
+WAIT = "while [ ! -e /gate/open ]; do sleep 0.05; done"
+OPEN = "touch /gate/open"
+
+
+def test_a_run_is_watched_live_from_its_start_to_its_log_and_result(
+    visit: Visit, server: DashboardServer, project: str
+) -> None:
+    build = shell("build", f"echo first; {WAIT}; echo last", **gate("watched"))
+    task = server.task("Watched", project, build, shell("check", "echo checked; echo hm >&2", needs=["build"]))
+    run_id = server.run(task["id"])
+    visitor = visit()
+    page = visitor.open(f"/runs/{run_id}")
+    log = page.get_by_role("log")
+    expect(log).to_contain_text("first")
+    expect(page.locator(".heading .status")).to_have_text("Running")
+    expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "0")
+    visitor.picture("run-live")
+    server.run(server.task("Go on", project, shell("open", OPEN, **gate("watched")))["id"])
+    expect(page.locator(".heading .status")).to_have_text("Succeeded")
+    expect(log).to_contain_text("checked")
+    page.get_by_role("button", name="build: Succeeded").first.click()
+    expect(log).to_have_text("firstlast")
+    page.get_by_label("Search in the log").fill("^la")
+    page.get_by_label("Search in the log").press("Enter")
+    expect(log).to_have_text("last")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    assert Path(download.value.path()).read_text() == "first\nlast\n"
+    page.get_by_role("tab", name="Result").click()
+    expect(page.get_by_role("tabpanel")).to_contain_text("2 steps succeeded")
+    for tab, text in (
+        ("Events", "Preparing"),
+        ("Cache", "No equal run"),
+        ("Inputs", "Pipeline"),
+        ("Artifacts", "No artifacts"),
+    ):
+        page.get_by_role("tab", name=tab).click()
+        expect(page.get_by_role("tabpanel")).to_contain_text(text)
+    visitor.picture("run-done")
+    assert visitor.barriers() == []
+
+
+def test_a_failing_run_tells_why_and_its_retry_is_green_once_the_cause_is_gone(
+    visit: Visit, server: DashboardServer, project: str
+) -> None:
+    script = f"test -e /gate/open || {{ {OPEN}; echo 'no such table: orders' >&2; exit 3; }}; echo migrated"
+    run_id = server.run(server.task("Migrate", project, shell("apply", script, **gate("cause")))["id"])
+    assert server.ended(run_id) == "failed"
+    visitor = visit()
+    page = visitor.open(f"/runs/{run_id}")
+    diagnosis = page.get_by_label("Why it failed")
+    expect(diagnosis).to_contain_text("no such table: orders")
+    expect(diagnosis).to_contain_text(f"task-manager run logs {run_id} --step apply")
+    visitor.picture("run-failed")
+    assert visitor.barriers() == []
+    page.get_by_role("button", name="Retry").click()
+    page.wait_for_url(lambda url: "/runs/run-" in url and run_id not in url)
+    expect(page.locator(".heading .status")).to_have_text("Succeeded")
+    expect(page.get_by_label("Facts")).to_contain_text("Repeats")
+
+
+def test_several_runs_are_cancelled_at_once_after_asking(visit: Visit, server: DashboardServer, project: str) -> None:
+    endless = [server.task(f"Endless {n}", project, shell("wait", WAIT, **gate("never"))) for n in range(2)]
+    started = [server.run(task["id"]) for task in endless]
+    visitor = visit()
+    page = visitor.open("/runs?status=active")
+    table = page.get_by_role("table", name="Runs")
+    for number in range(2):
+        table.get_by_label(f"Choose Endless {number}").check()
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Cancel 2").click()
+    expect(page.get_by_text("No run fits")).to_be_visible()
+    assert [server.ended(run_id) for run_id in started] == ["cancelled", "cancelled"]
+    page.get_by_role("link", name="Cancelled").click()
+    expect(page.get_by_role("row").filter(has_text="Endless")).to_have_count(2)
+    visitor.picture("runs")
+    assert visitor.barriers() == []
+
+
+def test_filters_are_in_the_address_and_leave_runs_out_without_reloading(visit: Visit) -> None:
+    visitor = visit()
+    page = visitor.open("/runs")
+    expect(page.get_by_role("row").filter(has_text="Migrate")).to_have_count(2)
+    page.get_by_role("searchbox").fill("migr")
+    page.get_by_role("searchbox").press("Enter")
+    expect(page.get_by_role("row").filter(has_text="Endless")).to_have_count(0)
+    expect(page).to_have_url(f"{visitor.url}/runs?text=migr")
+    page.reload()
+    expect(page.get_by_role("searchbox")).to_have_value("migr")
+    expect(page.get_by_role("row").filter(has_text="Endless")).to_have_count(0)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_on_a_phone_nothing_is_too_wide(visit: Visit, server: DashboardServer, dark: bool) -> None:
+    visitor: Visitor = visit(size=PHONE, dark=dark)
+    for run in server.api.get("/runs", params={"text": "Watched"}).json()["items"]:
+        visitor.open(f"/runs/{run['id']}")
+        visitor.picture("run")
+        assert not visitor.is_wider_than_the_window()
+        assert visitor.barriers() == []
+    visitor.open("/runs")
+    visitor.picture("runs")
+    assert not visitor.is_wider_than_the_window()
+    assert visitor.barriers() == []
+
+
+def test_what_there_is_not_is_said_in_words(visit: Visit) -> None:
+    visitor = visit()
+    visitor.page.goto(f"{visitor.url}/runs/run-nowhere")
+    expect(visitor.page.get_by_text("There is no run")).to_be_visible()
+
+
+def test_pages_find_back_when_the_server_has_been_started_again(visit: Visit, server: DashboardServer) -> None:
+    visitor = visit()
+    page = visitor.open("/runs")
+    visitor.server_may_go = True
+    server.stop()
+    server.start()
+    project = server.made("projects", name="After")["id"]
+    server.task("Afterwards", project, shell("one", "true"))
+    task = server.api.get("/tasks/Afterwards").json()
+    server.run(task["id"])
+    expect(page.get_by_role("row").filter(has_text="Afterwards")).to_contain_text("Succeeded")
