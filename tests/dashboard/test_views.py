@@ -1,0 +1,82 @@
+"""What pages show is told without a browser: addresses, times, logs, places of steps."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from task_manager.dashboard.views import run_log
+from task_manager.dashboard.views.moments import ago_text
+from task_manager.dashboard.views.runs import RunsQuery
+from task_manager.dashboard.views.step_pictures import curve, places
+from task_manager.dashboard.views.tree import h, texts
+from task_manager.errors import InvalidInput
+from task_manager.models import StepRecord
+from task_manager.workflow_status import StepStatus, WorkflowStatus
+
+
+def test_elements_leave_out_what_is_not_given() -> None:
+    assert h("a", "x", None, href="/", class_="b", aria_label=None, hidden=False) == [
+        "a",
+        {"href": "/", "class": "b"},
+        "x",
+    ]
+
+
+def test_all_texts_of_a_tree_are_found_in_their_order() -> None:
+    assert list(texts(h("p", "one", h("b", "two"), "three"))) == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.2, "now"), (12, "12 s ago"), (185, "3 min ago"), (7200, "2 h ago"), (200_000, "2 d ago")]
+)
+def test_moments_are_told_in_the_largest_unit_that_fits(seconds: float, text: str) -> None:
+    assert ago_text(seconds) == text
+
+
+@given(st.fixed_dictionaries({}, optional={name: st.text(max_size=20) for name in ("status", "project", "text")}))
+def test_an_address_asks_for_what_it_was_made_from(given: dict[str, str]) -> None:
+    query = RunsQuery.of(given)
+    assert RunsQuery.of(dict(parse_qsl(urlsplit(query.address).query))) == query
+
+
+def test_a_group_of_states_is_meant_by_its_name_and_one_state_by_its_own() -> None:
+    assert RunsQuery("failed").filter.statuses == {
+        WorkflowStatus.FAILED,
+        WorkflowStatus.TIMED_OUT,
+        WorkflowStatus.LOST,
+    }
+    assert RunsQuery("queued").filter.statuses == {WorkflowStatus.QUEUED}
+    with pytest.raises(InvalidInput, match="no status 'sleeping'"):
+        _ = RunsQuery("sleeping").filter
+
+
+def test_steps_stand_right_of_those_that_they_need_and_never_upon_each_other() -> None:
+    found = places({"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"]})
+    assert found["a"][0] < found["b"][0] == found["c"][0] < found["d"][0]
+    assert len(set(found.values())) == 4
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"), [("\x1b[31mred\x1b[0m", "red"), ("10 %\r20 %", "20 %"), ("a\tb", "a\tb"), ("\x1b]0;t\x07x", "x")]
+)
+def test_lines_are_shown_without_what_is_meant_for_terminals(line: str, shown: str) -> None:
+    assert run_log.plain(line) == shown
+
+
+def test_the_failed_step_is_shown_first_unless_the_address_names_another() -> None:
+    steps = [
+        StepRecord(run_id="r", step_id="good", name="", status=StepStatus.SUCCEEDED),
+        StepRecord(run_id="r", step_id="bad", name="", status=StepStatus.FAILED, stderr_tail="oh"),
+    ]
+    assert run_log.first_choice(steps, "") == run_log.LogChoice("bad", "stderr")
+    assert run_log.first_choice(steps, "good") == run_log.LogChoice("good", "stdout")
+    assert run_log.first_choice([], "") == run_log.LogChoice()
+
+
+def test_a_curve_has_its_last_value_and_stands_gaps() -> None:
+    assert "0.5" in list(texts(curve("loss", [1, 2, 3], [1.0, None, 0.5])))
+    assert "\u2013" in list(texts(curve("loss", [], [])))
