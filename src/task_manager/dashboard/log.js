@@ -35,6 +35,7 @@ export default {
           continue;
         }
         if (this.lines % CHUNK === 0) {
+          box.lastElementChild?.classList.add("full");
           const chunk = document.createElement("div");
           chunk.className = "log-chunk";
           box.append(chunk);
