@@ -18,8 +18,17 @@ from task_manager.failure_rules import Evidence, Example, FailureClass, FailureR
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "task_manager"
 NO_FAILURES = {
-    *("cached", "engine_reconnected", "handed_back", "recovered", "run_ended", "same_failure_again", "without_effect"),
-    *("host_toolchain", "network_not_isolated", "other_settings"),
+    *(
+        "cached",
+        "engine_reconnected",
+        "handed_back",
+        "recovered",
+        "run_ended",
+        "same_failure_again",
+        "without_effect",
+        "form_failed",
+    ),
+    *("form_failed", "host_toolchain", "network_not_isolated", "other_settings"),
     *("equal_run", "no_worker", "project_limit", "project_paused", "starting", "template_limit"),
     *("waiting_for_dependencies", "waiting_for_place", "waiting_for_retry"),
 }

@@ -223,6 +223,11 @@ class ResultDefinition(_Definition):
 
     type: ResultType = ResultType.CONTAINERIZED_WORKFLOW
     reports: tuple[Report, ...] = ()
+    forms: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")], ...] = Field(
+        (),
+        max_length=20,
+        description="Kept as artifacts too: markdown, json, junit, sarif, picture, or others.",
+    )
 
 
 class Pipeline(_Definition):

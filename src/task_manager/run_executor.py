@@ -33,6 +33,7 @@ from task_manager.models import Artifact, Project, StepRecord, Task, Workflow, W
 from task_manager.pipeline import Pipeline, Step
 from task_manager.pipeline_converter import ExecutionPlan, optimise
 from task_manager.pipeline_runner import PipelineRunner
+from task_manager.result_forms import keep_forms
 from task_manager.result_processor import ResultProcessor
 from task_manager.results.schemas import Problem
 from task_manager.retry_policy import RUN_TIMED_OUT
@@ -319,6 +320,8 @@ class RunExecutor:
             diagnosis = await diagnose_run(self._store, ended.evolve(status=status, reason=reason))
             result = result.model_copy(update={"status": status, "diagnosis": diagnosis})
         await self._store.run(results.put, job.run.id, result.model_dump(mode="json"))
+        forms = job.workflow.pipeline.result.forms if job.workflow.pipeline else ()
+        await keep_forms(self._store, self._artifacts, result, forms, folder=job.folder, now=now, scrubber=job.scrubber)
         return status, reason
 
     async def _enter(

@@ -10,7 +10,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from task_manager.errors import InvalidPipeline
@@ -455,6 +455,7 @@ def test_what_is_valid_has_no_errors_and_is_read_back_as_it_was_written(pipeline
     assert parse_pipeline(json.loads(pipeline.model_dump_json())) == pipeline
 
 
+@settings(deadline=None)
 @given(pipelines())
 def test_what_is_valid_fits_the_published_schema(pipeline: Pipeline) -> None:
     jsonschema.Draft202012Validator(pipeline_schema()).validate(json.loads(pipeline.model_dump_json()))
