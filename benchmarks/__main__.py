@@ -12,14 +12,15 @@ from pathlib import Path
 
 from pytest import skip  # noqa: PT013 - for the reason that a missing package gives
 
-from benchmarks import cache, engine, http, logs, runs, store
+from benchmarks import agents, cache, engine, http, logs, runs, store
 from benchmarks.engine import QUICK, Counts
 from benchmarks.figures import Figure
 from benchmarks.laboratory import laboratory
 
 EXIT_UNABLE = 2
 ON_FILES = {**store.BENCHMARKS, **logs.BENCHMARKS, **cache.BENCHMARKS, **http.BENCHMARKS}
-NAMES = (*ON_FILES, *runs.BENCHMARKS, *engine.BENCHMARKS)
+OF_PROCESSES = {**runs.BENCHMARKS, **agents.BENCHMARKS}
+NAMES = (*ON_FILES, *OF_PROCESSES, *engine.BENCHMARKS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,8 +60,8 @@ async def _measured(names: Sequence[str], counts: Counts) -> dict[str, Figure]:
     for name in names:
         if name in ON_FILES:
             figures[name] = _shown(name, ON_FILES[name](counts))
-        elif name in runs.BENCHMARKS:
-            figures[name] = _shown(name, await runs.BENCHMARKS[name](counts))
+        elif name in OF_PROCESSES:
+            figures[name] = _shown(name, await OF_PROCESSES[name](counts))
     of_engine = [name for name in names if name in engine.BENCHMARKS]
     if of_engine:
         async with laboratory() as place:
