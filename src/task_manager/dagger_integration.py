@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -28,8 +28,9 @@ from task_manager.results.diagnosis import Diagnosis
 from task_manager.run_control import Opened
 from task_manager.run_diagnosis import diagnose_run
 from task_manager.run_starting import RunStarter, Start
-from task_manager.store import Store, idempotency, phases, projects, results, runs, steps, tasks, workflows
+from task_manager.store import Connection, Store, idempotency, phases, projects, results, runs, steps, tasks, workflows
 from task_manager.store import artifacts as artifact_records
+from task_manager.store.database import read_only
 from task_manager.store.idempotency import Call
 from task_manager.workflow_creation import WorkflowMaker, WorkflowPreview, chosen
 from task_manager.workflow_status import TaskStatus
@@ -300,10 +301,8 @@ class TaskWorkflowIntegration(ContainerControl):
         Raises:
             NotFound: There is no such task.
         """
-        task = await self._task(task_id)
-        run = await self._open.store.run(runs.latest, task.id)
-        latest = await self.get_run(run.id) if run else None
-        return WorkflowState(task, await self._open.store.run(workflows.current, task.id), latest)
+        task, current, run = await self._open.store.run(_task_as_it_stands, task_id)
+        return WorkflowState(task, current, await self.get_run(run.id) if run else None)
 
     async def get_run(self, run_id: str) -> RunState:
         """A run with its workflow, steps, artifacts and result.
@@ -311,15 +310,8 @@ class TaskWorkflowIntegration(ContainerControl):
         Raises:
             NotFound: There is no such run.
         """
-        run = await self._open.store.run(runs.get, run_id)
-        return RunState(
-            run,
-            await self._open.store.run(workflows.get, run.workflow_id),
-            await self._open.store.run(steps.of_run, run.id),
-            await self._open.store.run(artifact_records.of_run, run.id),
-            await self._open.store.run(results.get, run.id),
-            await diagnose_run(self._open.store, run),
-        )
+        found = await self._open.store.run(_run_as_it_stands, run_id)
+        return replace(found, diagnosis=await diagnose_run(self._open.store, found.run))
 
     async def create_workflows_for_project(
         self,
@@ -469,6 +461,21 @@ class TaskWorkflowIntegration(ContainerControl):
                 remedy="Create one: task-manager task create.",
             )
         return selected
+
+
+@read_only
+def _task_as_it_stands(c: Connection, task_id: str) -> tuple[Task, Workflow | None, WorkflowRun | None]:
+    """A task, its current workflow and its latest run, of one moment."""
+    task = tasks.find(c, task_id)
+    return task, workflows.current(c, task.id), runs.latest(c, task.id)
+
+
+@read_only
+def _run_as_it_stands(c: Connection, run_id: str) -> RunState:
+    """A run with everything about it but its diagnosis, of one moment."""
+    run = runs.get(c, run_id)
+    left = artifact_records.of_run(c, run.id)
+    return RunState(run, workflows.get(c, run.workflow_id), steps.of_run(c, run.id), left, results.get(c, run.id))
 
 
 def _in_order(selected: Sequence[Task]) -> list[Task]:
