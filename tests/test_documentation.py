@@ -85,6 +85,7 @@ async def opened(folder: Path, environment: dict[str, str]) -> AsyncIterator[Rea
             shell.run("task-manager worker stop")
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("page", pages())
 async def test_a_page_does_what_it_says(
     page: str, environment: dict[str, str], provided: dict[str, str], tmp_path: Path

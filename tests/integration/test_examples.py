@@ -26,4 +26,5 @@ async def test_the_go_modules_tests_pass(engine_data: Path, mirrored: dict[str, 
     assert pipeline is not None
     async with PipelineTrial(settings(engine_data, mirrored)) as trial:
         result = await trial.run(pipeline, folder)
-    assert (result["status"], result["headline"]) == ("succeeded", "1 passed in 0 s")
+    assert result["status"] == "succeeded"
+    assert str(result["headline"]).startswith("1 passed")
