@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
@@ -194,6 +195,21 @@ async def test_what_a_slower_tier_has_is_written_to_the_faster_ones(tmp_path: Pa
     cache = over(memory, disk, metrics=metrics)
     found = [await cache.get(entry.key) for _ in range(2)]
     assert [one.tier for one in found if isinstance(one, Found)] == ["disk", "memory"]
+
+
+async def test_a_folder_that_was_copied_has_its_entries_and_leaves_the_first_alone(
+    tmp_path: Path, metrics: CacheMetrics
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    entry = an_entry()
+    await over(disk_tier(first, LIMIT, SECONDS, metrics), metrics=metrics).put(entry)
+    shutil.copytree(first, second)
+    copied = over(disk_tier(second, LIMIT, SECONDS, metrics), metrics=metrics)
+    assert isinstance(await copied.get(entry.key), Found)
+    await copied.clear(Selection())
+    assert not isinstance(await copied.get(entry.key), Found)
+    again = over(disk_tier(first, LIMIT, SECONDS, metrics), metrics=metrics)
+    assert isinstance(await again.get(entry.key), Found)
 
 
 async def test_memory_forgets_what_another_process_removed(tmp_path: Path, metrics: CacheMetrics) -> None:

@@ -7,6 +7,7 @@ if there were nothing.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import warnings
 from collections import OrderedDict
@@ -297,7 +298,9 @@ def disk_tier(folder: Path, limit: int, timeout: float, metrics: CacheMetrics) -
 
     entries = folder / "entries"
     entries.mkdir(mode=0o700, parents=True, exist_ok=True)
-    about = folder / "collections"
+    # The library notes there where the entries are; after the folder was moved or copied, that is elsewhere.
+    about = folder / "collections" / hashlib.sha256(bytes(entries.resolve())).hexdigest()[:16]
+    about.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = FileTreeStore(data_directory=entries, metadata_directory=about)
     usage = FolderUsage(entries)
 
