@@ -24,6 +24,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["TASK_MANAGER_CACHE_ENABLED"] = "false"
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are processors: many tests wait for programs that they started."""
     return (os.cpu_count() or 1) + 1

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -14,18 +17,36 @@ from tests.environment import packages
 
 Visit = Callable[..., Visitor]
 
+# Playwright leaves a running event loop in the thread that uses it, where other tests want to run one of their own.
+_THREAD: Final = ThreadPoolExecutor(1, thread_name_prefix="browser")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Calls the test in the browser's thread."""
+    test = pyfuncitem.obj
+    pyfuncitem.obj = lambda **values: _THREAD.submit(test, **values).result()
+    try:
+        return (yield)
+    finally:
+        pyfuncitem.obj = test
+
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium; none is downloaded."""
     packages.require("chromium")
-    with sync_playwright() as playwright:
-        # Root has no sandbox of Chromium's; nothing but the test's own server is looked at.
-        chromium = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
-        yield chromium
-        chromium.close()
+    playwright = _THREAD.submit(sync_playwright().start).result()
+    # Root has no sandbox of Chromium's; nothing but the test's own server is looked at.
+    launch = functools.partial(
+        playwright.chromium.launch,
+        executable_path=shutil.which("chromium"),
+        args=["--no-sandbox", "--disable-dev-shm-usage"],
+    )
+    chromium = _THREAD.submit(launch).result()
+    yield chromium
+    for end in (chromium.close, playwright.stop):
+        _THREAD.submit(end).result()
 
 
 @pytest.fixture(scope="module")
@@ -46,4 +67,4 @@ def visit(browser: Browser, server: DashboardServer) -> Iterator[Visit]:
 
     yield make
     for visitor in visitors:
-        visitor.close()
+        _THREAD.submit(visitor.close).result()
