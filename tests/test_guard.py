@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient, WebSocketDenialResponse
+from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from task_manager.access import AccessControl
@@ -264,3 +265,21 @@ async def test_nothing_is_looked_at_when_nothing_is_open(access: AccessControl) 
     assert len(connections) == 0
     await asyncio.sleep(0)
     assert "open connections" not in {task.get_name() for task in asyncio.all_tasks()}
+
+
+async def test_white_space_around_a_header_s_value_is_not_part_of_it(access: AccessControl) -> None:
+    seen: list[tuple[bytes, bytes]] = []
+
+    async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
+        seen.extend(scope["headers"])
+
+    async def unused() -> Message:
+        raise AssertionError("nothing is read")
+
+    async def unsent(_message: Message) -> None:
+        raise AssertionError("nothing is answered")
+
+    headers = [(b"host", b"\ttasks.example "), (b"mcp-name", b" list ")]
+    scope = {"type": "http", "method": "POST", "path": "/who", "headers": headers, "client": ("127.0.0.1", 1)}
+    await Guard(app, access, frozenset({"tasks.example"}))(scope, unused, unsent)
+    assert seen == [(b"host", b"tasks.example"), (b"mcp-name", b"list")]

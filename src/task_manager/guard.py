@@ -80,6 +80,8 @@ class Guard:
         if scope["type"] not in ("http", "websocket") or scope["path"] in PROBE_PATHS:
             await self._app(scope, receive, send)
             return
+        # White space around a value is not part of it (RFC 9110, 5.5), which not every server's parser knows.
+        scope["headers"] = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
         headers = Headers(scope=scope)
         admitted = self._foreign(headers) or await self._admit(scope, headers)
         if isinstance(admitted, Response):

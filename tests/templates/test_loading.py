@@ -24,7 +24,7 @@ def test_a_correct_file_has_no_problems(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "part"),
     [
-        ("id: greet\nname: [\n", 3, "cannot be parsed"),
+        ("id: greet\nname: [\n", 2, "cannot be parsed"),
         ("id: greet\n\tname: x\n", 2, "cannot be parsed"),
         ("id: greet\nid: other\n", 2, "'id' stands here a second time"),
         ("a: 1\n---\nb: 2\n", 2, "cannot be parsed"),
