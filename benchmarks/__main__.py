@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pytest import skip  # noqa: PT013 - for the reason that a missing package gives
 
-from benchmarks import agents, cache, engine, http, logs, runs, store
+from benchmarks import agents, cache, cached_runs, engine, http, logs, runs, store
 from benchmarks.engine import QUICK, Counts
 from benchmarks.figures import Figure
 from benchmarks.laboratory import laboratory
@@ -20,7 +20,8 @@ from benchmarks.laboratory import laboratory
 EXIT_UNABLE = 2
 ON_FILES = {**store.BENCHMARKS, **logs.BENCHMARKS, **cache.BENCHMARKS, **http.BENCHMARKS}
 OF_PROCESSES = {**runs.BENCHMARKS, **agents.BENCHMARKS}
-NAMES = (*ON_FILES, *OF_PROCESSES, *engine.BENCHMARKS)
+ON_ENGINE = {**engine.BENCHMARKS, **cached_runs.BENCHMARKS}
+NAMES = (*ON_FILES, *OF_PROCESSES, *ON_ENGINE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,11 +63,11 @@ async def _measured(names: Sequence[str], counts: Counts) -> dict[str, Figure]:
             figures[name] = _shown(name, ON_FILES[name](counts))
         elif name in OF_PROCESSES:
             figures[name] = _shown(name, await OF_PROCESSES[name](counts))
-    of_engine = [name for name in names if name in engine.BENCHMARKS]
+    of_engine = [name for name in names if name in ON_ENGINE]
     if of_engine:
         async with laboratory() as place:
             for name in of_engine:
-                figures[name] = _shown(name, await engine.BENCHMARKS[name](place, counts))
+                figures[name] = _shown(name, await ON_ENGINE[name](place, counts))
     return figures
 
 

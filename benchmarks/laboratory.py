@@ -31,12 +31,14 @@ class Laboratory:
 
     Attributes:
         client: The SDK's client, connected to a running session.
-        base: A container of the busybox image, unpacked already.
+        image: The reference of the busybox image.
+        base: A container of that image, unpacked already.
         running: The variables by which SDK programs find that session.
         starting: The variables by which SDK programs start a session of their own.
     """
 
     client: dagger.Client
+    image: str
     base: dagger.Container
     running: Mapping[str, str]
     starting: Mapping[str, str]
@@ -46,9 +48,9 @@ class Laboratory:
         """Return a text that no step of this laboratory had yet, so that no result of it is stored."""
         return f"{os.getpid()}-{next(self._numbers)}"
 
-    def chain(self, length: int, tag: str) -> dagger.Container:
-        """Return a container after some steps, each of which writes a file."""
-        container = self.base
+    def chain(self, length: int, tag: str, base: dagger.Container | None = None) -> dagger.Container:
+        """Return a container after some steps, each of which writes a file; another client has a base of its own."""
+        container = base or self.base
         for number in range(length):
             container = container.with_exec(["sh", "-c", f"echo {tag} > file-{number}"])
         return container
@@ -61,8 +63,9 @@ async def laboratory() -> AsyncIterator[Laboratory]:
     with tempfile.TemporaryDirectory(prefix="task-manager-benchmarks-") as name:
         starting = _starting(Path(name))
         async with _running(starting) as running, connected(running) as client:
-            base = await client.container().from_(f"oci-layout://{layout}").sync()
-            yield Laboratory(client, base, running, starting)
+            image = f"oci-layout://{layout}"
+            base = await client.container().from_(image).sync()
+            yield Laboratory(client, image, base, running, starting)
 
 
 def _starting(folder: Path) -> dict[str, str]:
