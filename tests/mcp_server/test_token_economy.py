@@ -48,6 +48,12 @@ async def test_the_usual_tools_fit_into_their_budget(agent: Agent) -> None:
     assert sum(costs.values()) < BUDGET
 
 
+async def test_each_tool_s_example_is_one_that_it_takes(application: Application) -> None:
+    tools = create_server(application, every_tool=True).integration.toolset.tools.values()
+    refusals = {tool.name: tool.refusal(tool.declaration.example) for tool in tools}
+    assert {name for name, refusal in refusals.items() if refusal is not None} == set()
+
+
 async def test_the_order_of_tools_is_stable(agent: Agent) -> None:
     first = [tool.name for tool in (await agent.client.list_tools()).tools]
     assert first == [tool.name for tool in (await agent.client.list_tools()).tools]

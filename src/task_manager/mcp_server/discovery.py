@@ -29,7 +29,12 @@ class Discovery:
         self._server = server
         self._toolset = toolset
 
-    @tool("More tools", access=TokenScope.READ, listed=True)
+    @tool(
+        "More tools",
+        example={"name": "get_run_logs", "arguments": {"run_id": "run-1m8", "tail": 20}},
+        access=TokenScope.READ,
+        listed=True,
+    )
     async def more_tools(
         self, query: str = "", name: str | None = None, arguments: dict[str, Any] | None = None, *, context: Context
     ) -> MoreToolsView:

@@ -72,7 +72,7 @@ class RunTools:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
-    @tool("Wait for a run", listed=True)
+    @tool("Wait for a run", example={"run_id": "run-1m8"}, listed=True)
     async def wait_for_run(
         self,
         run_id: str,
@@ -93,7 +93,7 @@ class RunTools:
         await application.inbox.read(state.run, caller_name())
         return run_view(state, cursor=last)
 
-    @tool("Result of a run", listed=True)
+    @tool("Result of a run", example={"run_id": "run-1m8", "detail": "full"}, listed=True)
     async def get_run_result(
         self,
         run_id: str,
@@ -108,7 +108,7 @@ class RunTools:
             raise NotFound("result of run", run_id, remedy=f"The run is {state.run.status}; use wait_for_run.")
         return result_view(state, full=detail == "full", budget=max_bytes)
 
-    @tool("Why a run failed", listed=True)
+    @tool("Why a run failed", example={"run_id": "run-1m8"}, listed=True)
     async def get_run_diagnosis(self, run_id: str) -> DiagnosisView:
         """Where and why a run failed, the lines that tell, and what to do next."""
         application = await self._backend.application()
@@ -116,7 +116,7 @@ class RunTools:
         await application.inbox.read(state.run, caller_name())
         return diagnosis_view(state)
 
-    @tool("Show a run")
+    @tool("Show a run", example={"run_id": "run-1m8"})
     async def get_run(self, run_id: str, detail: Detail = "full") -> RunView:
         """A run with its steps, artifacts, parameters and warnings."""
         application = await self._backend.application()
@@ -124,7 +124,7 @@ class RunTools:
         await application.inbox.read(state.run, caller_name())
         return run_view(state, full=detail == "full")
 
-    @tool("List runs")
+    @tool("List runs", example={"project_id": "textkit", "status": "failed"})
     async def list_runs(
         self,
         project_id: str | None = None,
@@ -144,20 +144,20 @@ class RunTools:
         where = RunFilter(project_id=project, task_id=task, statuses=statuses)
         return cut_runs(await application.runs.list(where, limit=limit, cursor=cursor))
 
-    @tool("Inbox")
+    @tool("Inbox", example={"limit": 20})
     async def inbox(self, limit: Annotated[int, Field(ge=1, le=200)] = 50, cursor: str | None = None) -> RunsView:
         """Runs that you started, that are over, and whose end you have not seen; reading one takes it out."""
         application = await self._backend.application()
         return cut_runs(await application.inbox.unread(caller_name(), limit=limit, cursor=cursor))
 
-    @tool("Cancel a run", access=TokenScope.RUN, destructive=True, idempotent=True)
+    @tool("Cancel a run", example={"run_id": "run-1m8"}, access=TokenScope.RUN, destructive=True, idempotent=True)
     async def cancel_run(self, run_id: str) -> RunView:
         """Stop a run and wait until its containers are gone; one that is over stays as it is."""
         application = await self._backend.application()
         workflows = await application.workflows()
         return brief_run(await workflows.cancel_run(run_id, actor=caller_name()))
 
-    @tool("Run again", access=TokenScope.RUN, starts_run=True)
+    @tool("Run again", example={"run_id": "run-1m8", "from_step": "test"}, access=TokenScope.RUN, starts_run=True)
     async def retry_run(self, run_id: str, from_step: str | None = None, idempotency_key: str | None = None) -> RunView:
         """Start a run again with the same workflow and sources; from_step repeats from there on.
 
@@ -168,7 +168,7 @@ class RunTools:
         run = await workflows.rerun(run_id, from_step=from_step, actor=caller_name(), idempotency_key=idempotency_key)
         return brief_run(run, next_=f"wait_for_run(run_id={run.id!r})")
 
-    @tool("Why a run waits")
+    @tool("Why a run waits", example={"run_id": "run-1m8"})
     async def explain_wait(self, run_id: str) -> RunView:
         """What a run that does not start is waiting for, as its reason."""
         application = await self._backend.application()
@@ -177,14 +177,14 @@ class RunTools:
         view = brief_run(await application.runs.get(run_id))
         return view.model_copy(update={"reason": in_tools(wait.reason.text) if wait.reason else ""})
 
-    @tool("What the cache was for a run")
+    @tool("What the cache was for a run", example={"run_id": "run-1m8"})
     async def explain_cache(self, run_id: str) -> CacheView:
         """Why a run was or was not answered from an earlier one, and what differed."""
         application = await self._backend.application()
         explanation = await application.cache.explain(run_id)
         return CacheView(run_id=explanation.run.id, text=explanation.text)
 
-    @tool("What the cache would be for a task")
+    @tool("What the cache would be for a task", example={"task_id": "task-1m8"})
     async def predict_cache(self, task_id: str) -> CacheView:
         """Whether executing a task now would be answered from an earlier run, and what that saves."""
         application = await self._backend.application()
@@ -198,7 +198,7 @@ class RunTools:
             steps=[one.text for one in prediction.steps],
         )
 
-    @tool("Logs of a run")
+    @tool("Logs of a run", example={"run_id": "run-1m8", "step": "test", "search": "Error"})
     async def get_run_logs(
         self,
         run_id: str,
@@ -226,7 +226,7 @@ class RunTools:
         )
         return log_view(part)
 
-    @tool("Plan a task's run")
+    @tool("Plan a task's run", example={"task_id": "task-1m8"})
     async def plan_run(self, task_id: str) -> PlanView:
         """What executing a task would run, without running it: steps, images, commands, order."""
         application = await self._backend.application()

@@ -73,7 +73,12 @@ class TaskTools:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
-    @tool("Create a task", access=TokenScope.RUN, listed=True)
+    @tool(
+        "Create a task",
+        example={"title": "Run the tests", "template_id": "python-tests"},
+        access=TokenScope.RUN,
+        listed=True,
+    )
     async def create_task(
         self,
         title: str,
@@ -117,7 +122,17 @@ class TaskTools:
         task = await application.planning.create_task(project, title, fields, idempotency_key=idempotency_key)
         return task_view(task, next_=f"execute_task_workflow(task_id={task.id!r})")
 
-    @tool("Create a plan", access=TokenScope.RUN, listed=True)
+    @tool(
+        "Create a plan",
+        example={
+            "tasks": [
+                {"title": "Test", "template_id": "python-tests"},
+                {"title": "Build", "template_id": "build-package", "after": ["Test"]},
+            ]
+        },
+        access=TokenScope.RUN,
+        listed=True,
+    )
     async def create_plan(
         self, tasks: list[TaskOfPlan], project_id: str | None = None, idempotency_key: str | None = None
     ) -> TasksView:
@@ -136,7 +151,13 @@ class TaskTools:
         run = f"execute_workflows_for_project(project_id={made[0].project_id!r})"
         return TasksView(count=len(made), tasks=shown, next=run)
 
-    @tool("Change a task", access=TokenScope.RUN, idempotent=True, listed=True)
+    @tool(
+        "Change a task",
+        example={"task_id": "task-1m8", "changes": {"priority": "high"}},
+        access=TokenScope.RUN,
+        idempotent=True,
+        listed=True,
+    )
     async def update_task(
         self, task_id: str, changes: dict[str, Any], expected_revision: int | None = None
     ) -> TaskView:
@@ -148,7 +169,7 @@ class TaskTools:
         named = {_FIELDS.get(name, name): value for name, value in changes.items()}
         return task_view(await application.tasks.update_task(task_id, named, expected_revision))
 
-    @tool("Show a task")
+    @tool("Show a task", example={"task_id": "task-1m8"})
     async def get_task(self, task_id: str, project_id: str | None = None, detail: Detail = "full") -> TaskView:
         """A task by id or title, with who has claimed it."""
         application = await self._backend.application()
@@ -156,7 +177,7 @@ class TaskTools:
         claimed = await application.planning.claims_of([task.id])
         return _with_claim(task_view(task, full=detail == "full"), claimed.get(task.id))
 
-    @tool("List tasks")
+    @tool("List tasks", example={"project_id": "textkit", "status": "todo"})
     async def list_tasks(
         self,
         project_id: str | None = None,
@@ -179,7 +200,7 @@ class TaskTools:
         shown, following = cut([task_view(task, full=detail == "full") for task in page.items], page.next_cursor)
         return TasksView(count=len(shown), tasks=shown, next_cursor=following)
 
-    @tool("Delete a task", access=TokenScope.ADMIN, destructive=True)
+    @tool("Delete a task", example={"task_id": "task-1m8"}, access=TokenScope.ADMIN, destructive=True)
     async def delete_task(self, task_id: str, project_id: str | None = None) -> RemovedView:
         """Remove a task with its workflows, runs and results; refused while a run of it goes on."""
         application = await self._backend.application()
@@ -187,7 +208,7 @@ class TaskTools:
         removed = await application.tasks.delete_task(task.id)
         return RemovedView(id=task.id, runs=len(removed))
 
-    @tool("Claim the next task", access=TokenScope.RUN)
+    @tool("Claim the next task", example={"project_id": "textkit"}, access=TokenScope.RUN)
     async def next_task(
         self, project_id: str | None = None, labels: list[str] | None = None, lease_seconds: float = 900
     ) -> TasksView:
@@ -204,27 +225,37 @@ class TaskTools:
             return TasksView(count=0, next="No task is ready; list_tasks shows what the others wait for.")
         return TasksView(count=1, tasks=[_with_claim(task_view(found[0], full=True), found[1])])
 
-    @tool("Claim a task", access=TokenScope.RUN, idempotent=True)
+    @tool(
+        "Claim a task",
+        example={"task_id": "task-1m8", "lease_seconds": 900},
+        access=TokenScope.RUN,
+        idempotent=True,
+    )
     async def claim_task(self, task_id: str, lease_seconds: float = 900) -> TaskView:
         """Take this task, or keep it longer; a conflict when somebody else has it."""
         application = await self._backend.application()
         task, claim = await application.planning.claim(task_id, caller_name(), lease_seconds=lease_seconds)
         return _with_claim(task_view(task), claim)
 
-    @tool("Release a task", access=TokenScope.RUN, idempotent=True)
+    @tool("Release a task", example={"task_id": "task-1m8"}, access=TokenScope.RUN, idempotent=True)
     async def release_task(self, task_id: str) -> TaskView:
         """Give a claimed task back: it is to be done again."""
         application = await self._backend.application()
         return task_view(await application.planning.release(task_id, caller_name()))
 
-    @tool("Complete a task", access=TokenScope.RUN, idempotent=True)
+    @tool("Complete a task", example={"task_id": "task-1m8"}, access=TokenScope.RUN, idempotent=True)
     async def complete_task(self, task_id: str, expected_revision: int | None = None) -> TaskView:
         """Mark a task as done without a run, such as one that a person did; a run that succeeds does so itself."""
         application = await self._backend.application()
         task = await application.planning.complete(task_id, caller_name(), expected_revision=expected_revision)
         return task_view(task)
 
-    @tool("Link a task", access=TokenScope.RUN, idempotent=True)
+    @tool(
+        "Link a task",
+        example={"task_id": "task-1m8", "depends_on": ["task-1m7"]},
+        access=TokenScope.RUN,
+        idempotent=True,
+    )
     async def link_task(
         self,
         task_id: str,
@@ -238,7 +269,7 @@ class TaskTools:
         task = await application.planning.link(task_id, depends_on=depends_on or (), urls=urls or (), remove=remove)
         return task_view(task, full=True)
 
-    @tool("Create a project", access=TokenScope.RUN)
+    @tool("Create a project", example={"name": "textkit", "source_folder": "/home/me/textkit"}, access=TokenScope.RUN)
     async def create_project(
         self,
         name: str,
@@ -254,13 +285,13 @@ class TaskTools:
         )
         return project_view(project, full=True)
 
-    @tool("Show a project")
+    @tool("Show a project", example={"project_id": "textkit"})
     async def get_project(self, project_id: str) -> ProjectView:
         """A project by id or name: its phases, and how many tasks are in each status."""
         application = await self._backend.application()
         return await project_overview(application, project_id)
 
-    @tool("List projects")
+    @tool("List projects", example={"limit": 20})
     async def list_projects(self, limit: Limit = 50, cursor: str | None = None) -> ProjectsView:
         """Projects, oldest first; the next page by next_cursor."""
         application = await self._backend.application()
@@ -268,7 +299,12 @@ class TaskTools:
         shown, following = cut([project_view(one) for one in page.items], page.next_cursor)
         return ProjectsView(count=len(shown), projects=shown, next_cursor=following)
 
-    @tool("Change a project", access=TokenScope.RUN, idempotent=True)
+    @tool(
+        "Change a project",
+        example={"project_id": "textkit", "changes": {"description": "A library"}},
+        access=TokenScope.RUN,
+        idempotent=True,
+    )
     async def update_project(
         self, project_id: str, changes: dict[str, Any], expected_revision: int | None = None
     ) -> ProjectView:
@@ -276,7 +312,7 @@ class TaskTools:
         application = await self._backend.application()
         return project_view(await application.tasks.update_project(project_id, changes, expected_revision), full=True)
 
-    @tool("Delete a project", access=TokenScope.ADMIN, destructive=True)
+    @tool("Delete a project", example={"project_id": "textkit"}, access=TokenScope.ADMIN, destructive=True)
     async def delete_project(self, project_id: str) -> RemovedView:
         """Remove a project with its tasks, runs and results; refused while a run of it goes on."""
         application = await self._backend.application()
@@ -284,7 +320,7 @@ class TaskTools:
         removed = await application.tasks.delete_project(project.id)
         return RemovedView(id=project.id, runs=len(removed))
 
-    @tool("Create a phase", access=TokenScope.RUN)
+    @tool("Create a phase", example={"project_id": "textkit", "name": "Verify"}, access=TokenScope.RUN)
     async def create_phase(
         self, project_id: str, name: str, order: int | None = None, idempotency_key: str | None = None
     ) -> PhaseView:
@@ -293,7 +329,7 @@ class TaskTools:
         phase = await application.tasks.create_phase(project_id, name, order, idempotency_key=idempotency_key)
         return phase_view(phase)
 
-    @tool("List phases")
+    @tool("List phases", example={"project_id": "textkit"})
     async def list_phases(self, project_id: str) -> PhasesView:
         """The phases of a project, in their order."""
         application = await self._backend.application()

@@ -41,6 +41,7 @@ class Declaration:
 
     Attributes:
         title: For people.
+        example: Arguments of a call; the description ends with them.
         access: What its caller must be allowed.
         listed: Whether it is among those that every client is shown.
         destructive: Whether it may end or remove something.
@@ -49,6 +50,7 @@ class Declaration:
     """
 
     title: str
+    example: Mapping[str, Any]
     access: TokenScope
     listed: bool
     destructive: bool
@@ -136,7 +138,7 @@ class Toolset:
                 answering,
                 name=name,
                 title=declaration.title,
-                description=_description(method),
+                description=_description(method, declaration.example),
                 annotations=declaration.annotations,
                 structured_output=True,
             )
@@ -145,6 +147,7 @@ class Toolset:
 def tool(
     title: str,
     *,
+    example: Mapping[str, Any],
     access: TokenScope = TokenScope.READ,
     listed: bool = False,
     destructive: bool = False,
@@ -154,7 +157,7 @@ def tool(
     """Declare a method as a tool; see `Declaration`."""
 
     def declare(function: F) -> F:
-        setattr(function, _MARK, Declaration(title, access, listed, destructive, idempotent, starts_run))
+        setattr(function, _MARK, Declaration(title, example, access, listed, destructive, idempotent, starts_run))
         return function
 
     return declare
@@ -254,9 +257,10 @@ def _parsed(arguments: Mapping[str, object]) -> dict[str, object]:
     return parsed
 
 
-def _description(method: Callable[..., object]) -> str:
+def _description(method: Callable[..., object], example: Mapping[str, Any]) -> str:
     text = inspect.getdoc(method) or ""
-    return " ".join(text.partition("\n\nArgs:")[0].partition("\n\nRaises:")[0].split())
+    said = " ".join(text.partition("\n\nArgs:")[0].partition("\n\nRaises:")[0].split())
+    return f"{said} Example: {_json(dict(example))}"
 
 
 def _json(data: object) -> str:

@@ -58,7 +58,7 @@ class WorkflowTools:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
-    @tool("Create a task's workflow", access=TokenScope.RUN, listed=True)
+    @tool("Create a task's workflow", example={"task_id": "task-1m8"}, access=TokenScope.RUN, listed=True)
     async def create_workflow_from_task(
         self,
         task_id: str,
@@ -77,7 +77,13 @@ class WorkflowTools:
         )
         return workflow_view(made, full=detail == "full")
 
-    @tool("Run a task", access=TokenScope.RUN, listed=True, starts_run=True)
+    @tool(
+        "Run a task",
+        example={"task_id": "task-1m8", "workflow_params": {"paths": ["tests"]}},
+        access=TokenScope.RUN,
+        listed=True,
+        starts_run=True,
+    )
     async def execute_task_workflow(
         self,
         task_id: str,
@@ -102,13 +108,13 @@ class WorkflowTools:
         )
         return brief_run(run, next_=f"wait_for_run(run_id={run.id!r})")
 
-    @tool("Status of a task's workflow", listed=True)
+    @tool("Status of a task's workflow", example={"task_id": "task-1m8"}, listed=True)
     async def get_workflow_status(self, task_id: str, detail: Detail = "brief") -> StatusView:
         """How a task stands: its current workflow, its latest run, why that failed."""
         workflows = await (await self._backend.application()).workflows()
         return status_view(await workflows.get_workflow_status(task_id), full=detail == "full")
 
-    @tool("Create a project's workflows", access=TokenScope.RUN, listed=True)
+    @tool("Create a project's workflows", example={"project_id": "textkit"}, access=TokenScope.RUN, listed=True)
     async def create_workflows_for_project(
         self, project_id: str, phase_id: str | None = None, status: StatusOfTask | None = None
     ) -> WorkflowsView:
@@ -118,7 +124,7 @@ class WorkflowTools:
         shown = within([workflow_view(one) for one in made])
         return WorkflowsView(count=len(made), workflows=shown, next="execute_workflows_for_project")
 
-    @tool("Run a project", access=TokenScope.RUN, listed=True)
+    @tool("Run a project", example={"project_id": "textkit", "status": "todo"}, access=TokenScope.RUN, listed=True)
     async def execute_workflows_for_project(
         self,
         project_id: str,
@@ -146,7 +152,7 @@ class WorkflowTools:
         shown = within([brief_run(run) for run in started])
         return RunsView(count=len(started), runs=shown, next=f"wait_for_run(run_id={started[-1].id!r})")
 
-    @tool("List templates", listed=True)
+    @tool("List templates", example={"category": "testing"}, listed=True)
     async def list_workflow_templates(self, category: str | None = None) -> TemplatesView:
         """Ready-made workflows (tests, lint, build, training, data), one line each."""
         registry = (await self._backend.application()).templates
@@ -155,14 +161,19 @@ class WorkflowTools:
             problems=[str(problem) for problem in registry.problems],
         )
 
-    @tool("Show a template", listed=True)
+    @tool("Show a template", example={"template_id": "python-tests"}, listed=True)
     async def get_workflow_template(self, template_id: str, detail: Detail = "brief") -> TemplateView:
         """A template's parameters as JSON Schema; detail="full" adds its steps."""
         registry = (await self._backend.application()).templates
         view = template_view(registry.get(template_id), full=True)
         return view if detail == "full" else view.model_copy(update={"definition": {}})
 
-    @tool("Create a workflow from a template", access=TokenScope.RUN, listed=True)
+    @tool(
+        "Create a workflow from a template",
+        example={"task_id": "task-1m8", "template_id": "python-tests", "parameters": {"paths": ["tests"]}},
+        access=TokenScope.RUN,
+        listed=True,
+    )
     async def create_workflow_from_template(
         self,
         task_id: str,
