@@ -274,8 +274,13 @@ class TestWhatARunLeaves:
         run = stored_run(store)
         assert store.run_sync(results.get, run.id) is None
         store.run_sync(results.put, run.id, {"headline": "old"})
-        store.run_sync(results.put, run.id, {"headline": "ü", "metrics": [1.5, None]})
-        assert store.run_sync(results.get, run.id) == {"headline": "ü", "metrics": [1.5, None]}
+        store.run_sync(
+            results.put, run.id, {"headline": "ü", "metrics": [{"name": "loss", "value": 1.5, "unit": None}]}
+        )
+        assert store.run_sync(results.get, run.id) == {
+            "headline": "ü",
+            "metrics": [{"name": "loss", "value": 1.5, "unit": None}],
+        }
 
     def test_both_need_their_run(self, store: Store) -> None:
         run = a_run(stored_workflow(store, stored_task(store)))
