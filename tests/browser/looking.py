@@ -19,7 +19,7 @@ DESKTOP: Final = (1440, 900)
 PHONE: Final = (390, 844)
 
 _SERIOUS: Final = ("serious", "critical")
-_GONE_SERVER: Final = re.compile("WebSocket connection to|net::ERR_CONNECTION_REFUSED|net::ERR_EMPTY_RESPONSE")
+_GONE_SERVER: Final = re.compile("WebSocket connection to|net::ERR_")
 
 expect.set_options(timeout=PATIENCE * 1000)
 
