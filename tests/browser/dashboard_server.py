@@ -9,13 +9,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from task_manager.pipeline import HOST_TOOLCHAIN
+from tests.embedded_engine.waiting import wait_until
 
 PATIENCE = 60
 """Seconds after which something that was waited for is given up."""
@@ -60,7 +61,7 @@ class DashboardServer:
             self._process = subprocess.Popen(
                 command, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        until(self._answers, "the server answers")
+        wait_until(self._answers, seconds=PATIENCE, what="the server answers")
 
     def stop(self) -> float:
         """End it as Ctrl-C does; the seconds that it took."""
@@ -69,6 +70,11 @@ class DashboardServer:
         self._process.send_signal(signal.SIGINT)
         self._process.wait(PATIENCE)
         return time.monotonic() - begin
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process is there."""
+        return self._process is not None and self._process.poll() is None
 
     @property
     def log(self) -> str:
@@ -106,7 +112,7 @@ class DashboardServer:
             status.update(self.api.get(f"/runs/{run_id}/status").json())
             return bool(status["over"])
 
-        until(over, f"{run_id} is over")
+        wait_until(over, seconds=PATIENCE, what=f"{run_id} is over")
         return str(status["status"])
 
 
@@ -118,17 +124,9 @@ def running(folder: Path, *arguments: str) -> Iterator[DashboardServer]:
         server.start()
         yield server
     finally:
-        with contextlib.suppress(AssertionError):
+        if server.is_running:
             server.stop()
         server.api.close()
-
-
-def until(is_so: Callable[[], bool], what: str) -> None:
-    """Wait until something is so."""
-    end = time.monotonic() + PATIENCE
-    while not is_so():
-        assert time.monotonic() < end, f"waited in vain until {what}"
-        time.sleep(0.05)
 
 
 def shell(step_id: str, script: str, **fields: Any) -> dict[str, Any]:

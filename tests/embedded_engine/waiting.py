@@ -8,11 +8,11 @@ from pathlib import Path
 _POLL_SECONDS = 0.01
 
 
-def wait_until(condition: Callable[[], bool], *, seconds: float) -> None:
-    """Returns as soon as a condition holds; fails when it does not within some seconds."""
+def wait_until(condition: Callable[[], bool], *, seconds: float, what: str = "the condition holds") -> None:
+    """Returns as soon as a condition holds; fails, saying what was waited for, when it does not within some seconds."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "the condition never held"
+        assert time.monotonic() < end, f"waited in vain until {what}"
         time.sleep(_POLL_SECONDS)
 
 

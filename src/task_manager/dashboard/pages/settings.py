@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from task_manager.communication.sessions import choose_engine
-from task_manager.config import Settings
+from task_manager.dashboard.engine_choice import describe_engine_choice
 from task_manager.dashboard.page import Dashboard, Page
 from task_manager.dashboard.tree_element import Act
 from task_manager.dashboard.views import settings_page
@@ -38,7 +37,7 @@ class SettingsPage:
 
     async def show(self) -> None:
         """Fill the page."""
-        self._choice = await _engine(self._page.application.settings)
+        self._choice = await describe_engine_choice(self._page.application.settings)
         does = {"examine": self._examine, "create": self._create, "forget": self._forget, "revoke": self._revoke}
         await self._page.section(self._load, self._draw, does=does)
 
@@ -82,12 +81,3 @@ class SettingsPage:
         self._said = Said(engine=self._said.engine)
         token = await self._page.application.access.revoke(str(act.data["token"]))
         self._page.tell(f"Token {token.name} is refused from now on.")
-
-
-async def _engine(settings: Settings) -> str:
-    """Which engine executes, and why."""
-    try:
-        choice = await choose_engine(settings)
-    except TaskManagerError as error:
-        return f"No engine: {error.message}"
-    return f"{choice.kind.value.capitalize()} engine: {choice.reason}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from task_manager.dashboard.views.icons import icon
@@ -81,6 +82,43 @@ def button(
     classes = f"button {look}".strip()
     on = {"click": act}
     return h("button", drawn, h("span", text), type="button", class_=classes, disabled=disabled, on=on, **attributes)
+
+
+def menu(label: str, options: Iterable[tuple[str, str]], value: str, act: Action, *, name: str | None = None) -> Node:
+    """A field with a choice that takes effect at once.
+
+    Args:
+        label: What is chosen, for those who do not see it.
+        options: Values with what they are called.
+        value: The one that is chosen.
+        act: What the server is told.
+        name: Of the field in its form; none: it stands alone.
+    """
+    drawn = [h("option", text, value=one, selected=one == value) for one, text in options]
+    return h("select", *drawn, name=name, class_="input", aria_label=label, on={"change": act}, value=value)
+
+
+def search_field(label: str, value: str, act: Action, *, name: str, hint: str = "", look: str = "") -> Node:
+    """A field for what is searched, told to the server when it was entered.
+
+    Args:
+        label: What is searched.
+        value: What was entered before.
+        act: What the server is told.
+        name: Of the field in its form.
+        hint: Shown as long as nothing was entered; by default the label.
+        look: Further classes.
+    """
+    return h(
+        "input",
+        type="search",
+        name=name,
+        value=value,
+        placeholder=hint or label,
+        aria_label=label,
+        class_=f"input {look}".strip(),
+        on={"change": act},
+    )
 
 
 def table(heads: list[Node], rows: list[Node], *, label: str, class_: str = "") -> Node:

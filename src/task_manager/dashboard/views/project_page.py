@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from task_manager.application import Application
 from task_manager.dashboard.views import frame, looks
 from task_manager.dashboard.views.icons import icon
-from task_manager.dashboard.views.parts import button, empty
+from task_manager.dashboard.views.parts import button, empty, menu
 from task_manager.dashboard.views.phase_list import draw_phases
 from task_manager.dashboard.views.project_list import shares
 from task_manager.dashboard.views.task_board import draw_board
@@ -191,9 +191,10 @@ def _tabs(view: ProjectView) -> Node:
 def _filters(facts: ProjectFacts, view: ProjectView) -> Node:
     if view.shape is Shape.PHASES:
         return h("div", class_="none")
-    phase = _select("phase", "Phase", [("", "All phases"), *((one.id, one.name) for one in facts.phases)], view.phase)
+    groups = [("", "All phases"), *((one.id, one.name) for one in facts.phases)]
+    phase = menu("Phase", groups, view.phase, action("filter", field="phase"))
     states = [("", "All statuses"), *((one.value, looks.label(one.value)) for one in TaskStatus)]
-    status = _select("status", "Status", states, view.status)
+    status = menu("Status", states, view.status, action("filter", field="status"))
     search = h(
         "input",
         type="search",
@@ -211,12 +212,6 @@ def _filters(facts: ProjectFacts, view: ProjectView) -> Node:
         class_="filters",
         role="search",
     )
-
-
-def _select(name: str, label: str, options: Sequence[tuple[str, str]], value: str) -> Node:
-    drawn = [h("option", text, value=one, selected=one == value) for one, text in options]
-    on = {"change": action("filter", field=name)}
-    return h("select", *drawn, class_="input", aria_label=label, on=on, value=value)
 
 
 def _shape(facts: ProjectFacts, view: ProjectView, shown: Sequence[Task]) -> Node:

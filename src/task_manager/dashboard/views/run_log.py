@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import quote
 
 from task_manager.dashboard.views.icons import icon
+from task_manager.dashboard.views.parts import menu, search_field
 from task_manager.dashboard.views.tree import Node, action, h
 from task_manager.models import StepRecord
 from task_manager.workflow_status import StepStatus
@@ -69,10 +70,7 @@ def bar(run_id: str, steps: Sequence[StepRecord], choice: LogChoice, *, followin
         choice: What is shown.
         following: Whether the end stays in sight.
     """
-    options = [
-        h("option", one.name or one.step_id, value=one.step_id, selected=True if one.step_id == choice.step else None)
-        for one in steps
-    ]
+    options = [(one.step_id, one.name or one.step_id) for one in steps]
     streams = [
         h(
             "button",
@@ -83,21 +81,13 @@ def bar(run_id: str, steps: Sequence[StepRecord], choice: LogChoice, *, followin
         )
         for stream, name in STREAMS.items()
     ]
-    search = h(
-        "input",
-        type="search",
-        name="pattern",
-        value=choice.pattern,
-        placeholder="Search (regular expression)",
-        aria_label="Search in the log",
-        class_="input",
-        on={"change": action("search")},
-    )
+    hint = "Search (regular expression)"
+    search = search_field("Search in the log", choice.pattern, action("search"), name="pattern", hint=hint)
     fetch = f"{LOG_PATH}/{quote(run_id)}/{quote(choice.step)}/{choice.stream}"
     return [
         h(
             "div",
-            h("select", *options, name="step", aria_label="Step", class_="input", on={"change": action("step")}),
+            menu("Step", options, choice.step, action("step"), name="step"),
             h("span", *streams, class_="segments", role="group", aria_label="Stream"),
             h("span", icon("search"), search, class_="search"),
             h(

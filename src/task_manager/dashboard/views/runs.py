@@ -13,8 +13,8 @@ from task_manager.dashboard.views import frame, looks
 from task_manager.dashboard.views.icons import icon
 from task_manager.dashboard.views.moments import ago, duration, elapsed
 from task_manager.dashboard.views.named_runs import NamedRun, named
-from task_manager.dashboard.views.parts import button, card, empty, table
-from task_manager.dashboard.views.tree import Action, Node, action, h
+from task_manager.dashboard.views.parts import button, card, empty, menu, search_field, table
+from task_manager.dashboard.views.tree import Node, action, h
 from task_manager.errors import InvalidInput
 from task_manager.models import utc_now
 from task_manager.results.wording import counted
@@ -167,37 +167,22 @@ def _tabs(facts: RunsTable) -> Node:
 
 def _filters(facts: RunsTable) -> Node:
     query = facts.query
-    change = {"change": action("filter")}
-    search = h(
-        "input",
-        type="search",
-        name="text",
-        value=query.text,
-        placeholder="Search tasks and workflows",
-        aria_label="Search tasks and workflows",
-        class_="input grow",
-        on=change,
-    )
+    change = action("filter")
+    search = search_field("Search tasks and workflows", query.text, change, name="text", look="grow")
+    projects = [("", "Any project"), *facts.projects.items()]
+    templates = [("", "Any template"), *((one, one) for one in facts.templates)]
     return h(
         "form",
         h("span", icon("search"), search, class_="search"),
-        _select("project", query.project, facts.projects, change),
-        _select("template", query.template, {one: one for one in facts.templates}, change),
+        menu("Project", projects, query.project, change, name="project"),
+        menu("Template", templates, query.template, change, name="template"),
         h("input", type="hidden", name="status", value=query.status),
         h("input", type="hidden", name="task", value=query.task),
         h("a", "Clear", href="/runs", class_="button") if query.is_narrowed else None,
         class_="filters",
         role="search",
-        on={"submit": action("filter")},
+        on={"submit": change},
     )
-
-
-def _select(name: str, value: str, options: Mapping[str, str], on: Mapping[str, Action]) -> Node:
-    drawn = [
-        h("option", text, value=one, selected=True if one == value else None)
-        for one, text in {"": f"Any {name}", **options}.items()
-    ]
-    return h("select", *drawn, name=name, aria_label=name.capitalize(), class_="input", on=on)
 
 
 def _bulk(chosen: Sequence[NamedRun]) -> Node:

@@ -12,7 +12,7 @@ from task_manager.application import Application
 from task_manager.dashboard.views import charts, frame, looks
 from task_manager.dashboard.views.charts import Series
 from task_manager.dashboard.views.moments import duration
-from task_manager.dashboard.views.parts import card, empty, figure, table
+from task_manager.dashboard.views.parts import card, empty, figure, menu, table
 from task_manager.dashboard.views.tree import Node, action, h
 from task_manager.models import Project, utc_now
 from task_manager.results.wording import counted, seconds_text
@@ -138,17 +138,11 @@ def _filters(facts: StatisticsFacts, view: StatisticsView) -> Node:
     templates = [("", "All templates"), *((one, one) for one in facts.templates)]
     return h(
         "div",
-        _select("project", "Project", projects, view.project),
-        _select("template", "Template", templates, view.template),
+        menu("Project", projects, view.project, action("look", field="project")),
+        menu("Template", templates, view.template, action("look", field="template")),
         class_="filters",
         role="search",
     )
-
-
-def _select(name: str, label: str, options: Sequence[tuple[str, str]], value: str) -> Node:
-    drawn = [h("option", text, value=one, selected=one == value) for one, text in options]
-    on = {"change": action("look", field=name)}
-    return h("select", *drawn, class_="input", aria_label=label, on=on, value=value)
 
 
 def _figures(facts: StatisticsFacts) -> Node:
