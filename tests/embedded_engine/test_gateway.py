@@ -22,9 +22,9 @@ from task_manager.embedded_engine.sandbox.uplink import outer_name_servers
 from tests.embedded_engine.conftest import connected, shell
 from tests.embedded_engine.engine import COMMAND, EngineProcess
 from tests.embedded_engine.machine import ADDRESS, NEIGHBOUR, Listener, Machine, fetch, only_programs
-from tests.embedded_engine.test_uplinks import descendants
 from tests.embedded_engine.waiting import wait_until
 from tests.environment.packages import require
+from tests.environment.processes import descendants
 
 ENDED_WITHIN_SECONDS = 60
 needs_root = pytest.mark.skipif(not is_allowed(), reason="only root can translate addresses")
@@ -105,7 +105,7 @@ def test_what_a_killed_gateway_left_goes_with_the_next_session(
         own = Path("/proc/self/ns/user").readlink()
         (gateway,) = (
             process
-            for process in descendants(session.process.pid)
+            for process in descendants(session.process.pid) - {session.process.pid}
             if Path(f"/proc/{process}/ns/user").readlink() == own
         )
         os.kill(gateway, signal.SIGKILL)

@@ -2,8 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import dagger
@@ -25,6 +25,13 @@ from tests.embedded_engine.machine import (
 )
 from tests.embedded_engine.waiting import wait_until
 from tests.environment.packages import require
+from tests.environment.processes import (
+    are_gone,
+    descendants,
+    mounted_namespaces,
+    network_namespaces,
+    processes_within,
+)
 
 # The gateway and the name server of the uplink, and where the session's bridge is.
 INNER_ADDRESSES = ("127.0.0.1", "10.214.0.1", "10.214.0.2", "10.214.0.3", "10.213.0.1", "[::1]")
@@ -158,41 +165,6 @@ async def test_a_program_that_connects_nothing_is_reported_and_stops_no_command(
     assert (tmp_path / "bin/starts").read_text().count("started") <= 4
 
 
-def processes() -> list[int]:
-    """Returns the numbers of all processes."""
-    return [int(folder.name) for folder in Path("/proc").glob("[0-9]*")]
-
-
-def descendants(process: int) -> set[int]:
-    """Returns the processes that a process started, and those that these started."""
-    parents = {}
-    for number in processes():
-        with suppress(OSError):
-            parents[number] = int(Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[1])
-    found, last = {process}, set[int]()
-    while found != last:
-        last = set(found)
-        found |= {child for child, parent in parents.items() if parent in found}
-    return found - {process}
-
-
-def networks(numbers: Iterable[int]) -> set[str]:
-    """Returns the network namespaces that some processes are in, of those that are still there."""
-    return {network for number in numbers if (network := network_of(number))}
-
-
-def network_of(number: int) -> str | None:
-    """Returns the network namespace that a process is in; none: it is gone, or not ours to ask."""
-    with suppress(OSError):
-        return os.readlink(f"/proc/{number}/ns/net")  # noqa: PTH115 - a name, not a path
-    return None
-
-
-def mounted_namespaces() -> list[str]:
-    """Returns the mounts that keep a namespace without a process in it."""
-    return [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if " - nsfs " in line]
-
-
 @pytest.mark.parametrize("way", ["close", "kill"])
 async def test_no_process_and_no_network_outlives_the_session(
     offline_busybox: str, session: EngineProcess, way: str
@@ -202,11 +174,9 @@ async def test_no_process_and_no_network_outlives_the_session(
         service = base.with_exposed_port(80).as_service(args=["httpd", "-f", "-p", "80"])
         await base.with_service_binding("web", service).with_exec(["true"]).sync()
         started = descendants(session.process.pid)
-        made = networks(started) - networks({session.process.pid})
-        inside = {number for number in processes() if network_of(number) in made}
-    assert len(made) >= 1
+        made = network_namespaces(started) - network_namespaces({session.process.pid})
+        inside = processes_within(made)
+    assert made
     (session.close if way == "close" else session.kill)()
-    # The kernel gives the name of a network that is gone to the next one, so that a name alone says nothing:
-    # a network lives as long as a process is in it or its file is mounted.
-    wait_until(lambda: not any(Path(f"/proc/{process}").exists() for process in started | inside), seconds=5)
+    wait_until(lambda: are_gone(started | inside), seconds=5)
     assert not mounted_namespaces()

@@ -6,7 +6,7 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -40,6 +40,25 @@ def network_namespaces(pids: Iterable[int]) -> frozenset[str]:
         with suppress(OSError):
             found.add(str(Path(f"/proc/{pid}/ns/net").readlink()))
     return frozenset(found)
+
+
+def processes_within(namespaces: Collection[str]) -> frozenset[int]:
+    """The processes that are in one of these network namespaces.
+
+    The kernel gives the name of a namespace that is gone to the next one: to see that one is gone, look whether the
+    processes that were in it are, and not for its name.
+    """
+    return frozenset(pid for pid in every_process() if network_namespaces([pid]) & frozenset(namespaces))
+
+
+def mounted_namespaces() -> list[str]:
+    """The mounts that keep a namespace without a process in it."""
+    return [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if " - nsfs " in line]
+
+
+def are_gone(pids: Iterable[int]) -> bool:
+    """Whether none of these processes is there."""
+    return not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
 def mounts_below(folder: Path, pids: Iterable[int]) -> frozenset[str]:

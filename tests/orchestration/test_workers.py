@@ -26,12 +26,14 @@ from task_manager.pipeline import HOST_TOOLCHAIN
 from task_manager.workflow_status import WorkflowStatus
 from tests.environment.postgresql import PostgresqlServer
 from tests.environment.processes import (
+    are_gone,
     descendants,
     endless,
-    every_process,
+    mounted_namespaces,
     mounts_below,
     network_namespaces,
     processes_with,
+    processes_within,
     until,
 )
 from tests.orchestration.service import Service, check_log, kill, service
@@ -159,6 +161,7 @@ async def test_cancelling_leaves_nothing_behind_and_takes_less_than_two_seconds(
         await until(lambda: bool(processes_with(seconds)))
         meanwhile = kernel_objects(worker, tmp_path)
         own_network = network_namespaces(processes_with(seconds)) - network_namespaces([os.getpid()])
+        inside = processes_within(meanwhile.namespaces - before.namespaces)
         began = asyncio.get_running_loop().time()
         ended = await shop.integration.cancel_run(run.id)
         taken = asyncio.get_running_loop().time() - began
@@ -168,7 +171,8 @@ async def test_cancelling_leaves_nothing_behind_and_takes_less_than_two_seconds(
         assert len(meanwhile.processes) > len(before.processes)
         assert own_network
         await until(lambda: kernel_objects(worker, tmp_path) == before)
-        assert not (meanwhile.namespaces - before.namespaces) & network_namespaces(every_process())
+        await until(lambda: are_gone(inside))
+        assert not mounted_namespaces()
         assert (await shop.integration.cancel_run(run.id)) == ended
 
 
