@@ -117,7 +117,7 @@ COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-h
 lock: $(BIN)/uv
 	$(BIN)/$(COMPILE) --extra demo --extra dev --extra postgresql pyproject.toml -o requirements/dev.txt
 	$(BIN)/$(COMPILE) --extra demo -c requirements/dev.txt pyproject.toml -o requirements/demo.txt
-	$(BIN)/$(COMPILE) --extra postgresql --extra redis -c requirements/dev.txt pyproject.toml -o requirements/server.txt
+	$(BIN)/$(COMPILE) --extra postgresql --extra redis --extra s3 -c requirements/dev.txt pyproject.toml -o requirements/server.txt
 	echo "uv" | $(BIN)/$(COMPILE) - -o requirements/bootstrap.txt
 
 .PHONY: clean

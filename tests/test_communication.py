@@ -34,7 +34,6 @@ from task_manager.errors import (
     EngineLost,
     EngineUnavailable,
     ImageUnavailable,
-    InvalidConfiguration,
     InvalidInput,
     RegistryUnreachable,
     StepFailed,
@@ -128,7 +127,7 @@ async def test_a_wish_for_dagger_without_its_program_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wish: dict[str, object]
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(InvalidConfiguration, match="dagger command line"):
+    with pytest.raises(EngineUnavailable, match="dagger command line"):
         await choose_engine(settings(tmp_path, **wish), {})
 
 

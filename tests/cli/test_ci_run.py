@@ -140,3 +140,16 @@ def test_bad_input_is_code_2_and_nothing_is_run(cli: Cli, arguments: tuple[str, 
     write(shell_task("one", "echo one"))
     assert message in cli("ci", "run", *arguments, code=2).stderr
     assert cli("run", "list", "--json").data["items"] == []
+
+
+def test_settings_that_name_an_engine_which_is_not_there_end_it_as_for_want_of_an_engine(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TASK_MANAGER_ENGINE", "dagger")
+    monkeypatch.setenv("TASK_MANAGER_WORKER", "here")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for name in ("_EXPERIMENTAL_DAGGER_CLI_BIN", "DAGGER_SESSION_PORT", "DAGGER_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    write(shell_task("one", "echo one"))
+    (entry,) = cli("ci", "run", "--json", code=3).data["runs"]
+    assert "dagger command line" in json.dumps(entry)

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from task_manager.workflow_status import WorkflowStatus
 
+_WITHOUT_ENGINE = frozenset({"engine_unavailable", "engine_circuit_open"})
+"""The codes of runs that never had an engine."""
+
 
 class ExitCode(IntEnum):
     """The codes a command may end with."""
@@ -50,4 +53,4 @@ def of_run(status: WorkflowStatus, reason_code: str | None = None) -> ExitCode:
         return ExitCode.SUCCEEDED
     if status == "cancelled":
         return ExitCode.CANCELLED
-    return ExitCode.NO_ENGINE if reason_code == "engine_unavailable" else ExitCode.FAILED
+    return ExitCode.NO_ENGINE if reason_code in _WITHOUT_ENGINE else ExitCode.FAILED

@@ -20,7 +20,7 @@ from task_manager.communication.otlp import ENDPOINTS, OtlpReceiver
 from task_manager.communication.process import SessionProcess
 from task_manager.communication.translation import engine_errors
 from task_manager.config import EngineChoice, Settings
-from task_manager.errors import EngineUnavailable, InvalidConfiguration
+from task_manager.errors import EngineUnavailable
 
 if TYPE_CHECKING:
     import dagger
@@ -241,8 +241,8 @@ def dagger_program(environment: Mapping[str, str]) -> str | None:
     return environment.get(_CLI) or shutil.which("dagger")
 
 
-def _no_program(wanted: str) -> InvalidConfiguration:
-    return InvalidConfiguration(
+def _no_program(wanted: str) -> EngineUnavailable:
+    return EngineUnavailable(
         f"{wanted} needs the dagger command line, which is not on the PATH.",
         remedy="Install Dagger's command line, or set engine = embedded.",
     )
