@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from task_manager.store import Store
     from task_manager.task_planning import TaskPlanning
     from task_manager.task_service import TaskService
+    from task_manager.triggers import Triggers
     from task_manager.workflow_templates import WorkflowTemplateRegistry
 
 
@@ -156,6 +157,19 @@ class Application:
         from task_manager.workflow_templates import WorkflowTemplateRegistry
 
         return WorkflowTemplateRegistry(self.settings.templates_dir)
+
+    @cached_property
+    def triggers(self) -> Triggers:
+        """What webhooks start."""
+        from task_manager.triggers import Triggers
+
+        return Triggers(
+            self.store,
+            service=self.tasks,
+            workflows=self.workflows,
+            templates=self.templates,
+            settings=self.settings.webhooks,
+        )
 
     async def workflows(self) -> TaskWorkflowIntegration:
         """Use cases on workflows and runs, open; the engine's session starts with the first run."""

@@ -13,7 +13,8 @@ Foreign errors are translated into this tree once, at the border where they appe
     │   ├── DependencyCycle             tasks that wait for each other
     │   ├── DependenciesNotMet          a task whose dependencies have not succeeded
     │   ├── WorkflowTypeConflict        another workflow type than the current workflow's
-    │   └── SourceNotFound              a source folder or file that is missing or outside its root
+    │   ├── SourceNotFound              a source folder or file that is missing or outside its root
+    │   └── InvalidSignature            a webhook that was not signed with a known secret
     ├── Conflict                        somebody else changed the record first
     │   └── RunTaken                    … and executes the run
     ├── WorkerError                     a worker that cannot be started, stopped or had
@@ -153,6 +154,12 @@ class SourceNotFound(InvalidInput):
     """A source that does not exist or lies outside the folder that it must lie in."""
 
     code = "source_not_found"
+
+
+class InvalidSignature(InvalidInput):
+    """A webhook that was not signed with a known secret, or too long ago."""
+
+    code = "invalid_signature"
 
 
 class Conflict(TaskManagerError):

@@ -26,6 +26,9 @@ SESSION_COOKIE: Final = "task_manager_session"
 
 LOGIN_PATH: Final = "/login"
 LOGOUT_PATH: Final = "/logout"
+WEBHOOKS_PATH: Final = "/api/v1/webhooks"
+"""Below it anybody may send what is signed; who takes it in looks at the signature."""
+
 PROBE_PATHS: Final = frozenset({"/healthz", "/readyz"})
 """What anybody may ask, by whatever name of the server: whether it lives and is ready."""
 
@@ -128,11 +131,16 @@ class Guard:
             return _Admitted(_identity(token), token.digest)
         if (shown := _cookie(scope, headers)) and (session := await self._access.recognise_session(shown)):
             return _Admitted(_identity(session.token), session.digest)
-        if scope["path"] in _OPEN_PATHS:
+        if scope["path"] in _OPEN_PATHS or _is_webhook(scope):
             return _Admitted(Identity(None, TokenScope.READ))
         if self._require_token or not _is_local(scope, headers):
             return _to_login(scope) if _is_page(scope, headers) else _unauthorised("A token is needed.", "")
         return _Admitted(Identity(None, TokenScope.ADMIN))
+
+
+def _is_webhook(scope: Scope) -> bool:
+    is_below = str(scope["path"]).startswith(f"{WEBHOOKS_PATH}/")
+    return bool(is_below and scope["type"] == "http" and scope["method"] == "POST")
 
 
 def session_shown(headers: Headers) -> str | None:

@@ -20,6 +20,7 @@ from task_manager.cli.exit_codes import ExitCode, of_error, of_run
 from task_manager.errors import EngineUnavailable, InvalidPipeline, RegistryUnreachable, StepFailed, StoreFull
 from task_manager.models import Priority, WorkflowType
 from task_manager.pipeline import ResultType
+from task_manager.trigger_records import WebhookSource
 from task_manager.workflow_status import TaskStatus, WorkflowStatus
 from tests.cli.conftest import Cli
 
@@ -217,6 +218,7 @@ def test_the_schema_is_one_json_document(cli: Cli) -> None:
 
 def test_the_choices_are_those_of_the_records() -> None:
     assert get_args(choices.PriorityName) == tuple(Priority)
+    assert get_args(choices.WebhookSourceName) == tuple(WebhookSource)
     assert get_args(choices.TaskStatusName) == tuple(TaskStatus)
     assert get_args(choices.RunStatusName) == tuple(WorkflowStatus)
     assert get_args(choices.WorkflowTypeName) == tuple(WorkflowType)

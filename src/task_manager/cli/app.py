@@ -31,6 +31,7 @@ from task_manager.cli.session import Session
 from task_manager.cli.task import add_task_commands
 from task_manager.cli.template import add_template_commands
 from task_manager.cli.token import add_token_commands
+from task_manager.cli.trigger import add_trigger_commands
 from task_manager.cli.worker import add_worker_commands
 from task_manager.cli.workflow import add_workflow_commands
 
@@ -59,6 +60,7 @@ for add_commands in (
     add_artifact_commands,
     add_cache_commands,
     add_ci_commands,
+    add_trigger_commands,
     add_schema_commands,
     add_engine_commands,
     add_container_commands,

@@ -39,3 +39,4 @@ ResultTypeName = Literal[
     "build",
 ]
 WorkflowTypeName = Literal["containerized_workflow", "dagger_pipeline"]
+WebhookSourceName = Literal["github", "gitlab", "generic"]

@@ -250,6 +250,15 @@ class CacheSettings(_Frozen):
     )
 
 
+class WebhookSettings(_Frozen):
+    """How webhooks are taken in."""
+
+    max_bytes: Size = Field(ByteSize(5 * 1024**2), description="The largest body of a webhook that is read.")
+    tolerance: Seconds = Field(
+        300.0, description="Seconds that the time in a signed webhook may differ from the server's."
+    )
+
+
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -318,6 +327,7 @@ class Settings(_Frozen):
     )
     limits: Limits = Limits()
     artifacts: ArtifactSettings = ArtifactSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     environment: dict[VariableName, VariableValue] = Field(
         default_factory=dict, description="Environment variables that every step gets."
     )
@@ -373,6 +383,7 @@ GROUPS: Mapping[str, type[BaseModel]] = {
     "limits": Limits,
     "artifacts": ArtifactSettings,
     "retry": RetryPolicy,
+    "webhooks": WebhookSettings,
 }
 
 

@@ -24,6 +24,8 @@ from task_manager.rest_api.routes import (
     statistics,
     tasks,
     templates,
+    triggers,
+    webhooks,
     workflows,
 )
 
@@ -45,6 +47,8 @@ _SUBJECTS: Final = (
     engine,
     containers,
     statistics,
+    triggers,
+    webhooks,
 )
 
 

@@ -59,6 +59,7 @@ STATUS: Final[Mapping[type[TaskManagerError], HTTPStatus]] = MappingProxyType(
         InvalidRequest: HTTPStatus.BAD_REQUEST,
         RevisionRequired: HTTPStatus.PRECONDITION_REQUIRED,
         RangeNotSatisfiable: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+        errors.InvalidSignature: HTTPStatus.UNAUTHORIZED,
         errors.NotFound: HTTPStatus.NOT_FOUND,
         errors.NameTaken: HTTPStatus.CONFLICT,
         errors.DependencyCycle: HTTPStatus.CONFLICT,

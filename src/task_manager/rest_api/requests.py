@@ -42,11 +42,23 @@ def check_scope(request: Request) -> None:
     Raises:
         Forbidden: It does not.
     """
+    _check(request, _SCOPES.get(request.method, TokenScope.RUN))
+
+
+def check_admin(request: Request) -> None:
+    """Refuse a request whose token does not allow everything.
+
+    Raises:
+        Forbidden: It does not.
+    """
+    _check(request, TokenScope.ADMIN)
+
+
+def _check(request: Request, needed: TokenScope) -> None:
     identity = request.scope.get(IDENTITY_KEY, Identity())
-    needed = _SCOPES.get(request.method, TokenScope.RUN)
     if not identity.allows(needed):
         raise Forbidden(
-            f"A token of scope {identity.scope} does not allow {request.method}.",
+            f"A token of scope {identity.scope} does not allow this {request.method}.",
             remedy=f"Use one of scope {needed}: task-manager token create NAME --scope {needed}.",
             details={"scope": identity.scope.value, "needed": needed.value},
         )
@@ -92,6 +104,32 @@ IdempotencyKey = Annotated[
 FIRST_PAGE: Final = DEFAULT_LIMIT
 
 
+async def body_of(request: Request, most: int) -> bytes:
+    """A request's body, read as far as it may go.
+
+    Args:
+        request: The request.
+        most: How many bytes it may have.
+
+    Raises:
+        HTTPException: It is too large.
+    """
+    parts: list[bytes] = []
+    size = int(request.headers.get("content-length", 0))
+    if size <= most:
+        size = 0
+        async for part in request.stream():
+            parts.append(part)
+            size += len(part)
+            if size > most:
+                break
+    if size > most:
+        raise HTTPException(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A request has a body of at most {most:,} bytes here."
+        )
+    return b"".join(parts)
+
+
 class _JsonRequest(Request):
     """A request whose JSON is read strictly: no numbers beyond JSON's, no half characters, no endless nesting."""
 
@@ -101,20 +139,7 @@ class _JsonRequest(Request):
         Raises:
             HTTPException: It is too large.
         """
-        parts: list[bytes] = []
-        size = int(self.headers.get("content-length", 0))
-        if size <= MOST_BODY_BYTES:
-            size = 0
-            async for part in self.stream():
-                parts.append(part)
-                size += len(part)
-                if size > MOST_BODY_BYTES:
-                    break
-        if size > MOST_BODY_BYTES:
-            raise HTTPException(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A request has a body of at most {MOST_BODY_BYTES:,} bytes."
-            )
-        self._body = b"".join(parts)
+        self._body = await body_of(self, MOST_BODY_BYTES)
         return self._body
 
     async def json(self) -> Any:

@@ -25,12 +25,15 @@ TAGS: Final[dict[str, str]] = {}
 """What each subject is about, in the order of the document."""
 
 
-def router(subject: str, about: str) -> APIRouter:
+def router(subject: str, about: str, *, is_signed: bool = False) -> APIRouter:
     """A router for the operations of a subject.
 
     Args:
         subject: Its name, one word.
         about: What it is, one sentence.
+        is_signed: Whether requests are signed instead of showing a token, and read by whoever checks that.
     """
     TAGS[subject] = about
+    if is_signed:
+        return APIRouter(tags=[subject], responses=EVERYWHERE)
     return APIRouter(tags=[subject], responses=EVERYWHERE, route_class=JsonRoute, dependencies=[Depends(check_scope)])

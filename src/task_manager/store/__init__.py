@@ -24,6 +24,7 @@ from task_manager.store import (
     runs,
     steps,
     tasks,
+    triggers,
     workers,
     workflows,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "runs",
     "steps",
     "tasks",
+    "triggers",
     "workers",
     "workflows",
 ]

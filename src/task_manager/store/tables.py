@@ -339,6 +339,38 @@ class ResultMetricColumns(TypedColumns):
     value: Named[float] = Column(Double)
 
 
+class TriggerColumns(TypedColumns):
+    """See `trigger_records.Trigger`; of the secret there is only where it is."""
+
+    id: Named[str] = Column(ID, primary_key=True)
+    name: Named[str] = Column(String(100), unique=True)
+    source: Named[str] = Column(String(32))
+    secret: Named[str] = Column(Text)
+    events: Named[list[str]] = Column(DOCUMENT)
+    repository: Named[str | None] = Column(Text)
+    branch: Named[str | None] = Column(Text)
+    conditions: Named[dict[str, Any]] = Column(DOCUMENT)
+    task_id: Named[str | None] = Column(ID, _child_of("tasks"))
+    project_id: Named[str | None] = Column(ID, _child_of("projects"))
+    template_id: Named[str | None] = Column(Text)
+    parameters: Named[dict[str, Any]] = Column(DOCUMENT)
+    payload_parameters: Named[dict[str, Any]] = Column(DOCUMENT)
+    created_at: Named[datetime] = Column(UtcTime)
+
+
+class FiringColumns(TypedColumns):
+    """See `trigger_records.Firing`."""
+
+    trigger_id: Named[str] = Column(ID, _child_of("triggers"), primary_key=True)
+    delivery_id: Named[str] = Column(String(200), primary_key=True)
+    event: Named[str] = Column(Text)
+    repository: Named[str | None] = Column(Text)
+    branch: Named[str | None] = Column(Text)
+    run_ids: Named[list[str]] = Column(DOCUMENT)
+    error: Named[str] = Column(Text)
+    received_at: Named[datetime] = Column(UtcTime)
+
+
 projects = Table("projects", metadata, ProjectColumns)
 phases = Table("phases", metadata, PhaseColumns, UniqueConstraint("project_id", "name"))
 tasks = Table("tasks", metadata, TaskColumns, Index(None, "project_id", "id"), Index(None, "phase_id"))
@@ -382,3 +414,5 @@ events = Table(
 artifacts = Table("artifacts", metadata, ArtifactColumns)
 results = Table("results", metadata, ResultColumns)
 result_metrics = Table("result_metrics", metadata, ResultMetricColumns, Index(None, "name", "value"))
+triggers = Table("triggers", metadata, TriggerColumns)
+firings = Table("firings", metadata, FiringColumns, Index(None, "received_at", "delivery_id"))

@@ -33,7 +33,7 @@ def _without_defaults(schema: dict[str, Any]) -> None:
         described.pop("default", None)
 
 
-class _Given(BaseModel):
+class Given(BaseModel):
     """What a client sends."""
 
     model_config = ConfigDict(extra="forbid")
@@ -43,13 +43,13 @@ class _Given(BaseModel):
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 
-class _Changes(_Given):
+class _Changes(Given):
     """What is left out stays as it is, so nothing has a default."""
 
     model_config = ConfigDict(json_schema_extra=_without_defaults)
 
 
-class _ProjectFields(_Given):
+class _ProjectFields(Given):
     description: str = ""
     source_folder: Folder | None = Field(None, description="An existing folder of the server.")
     metadata: Document = Field(default_factory=dict)
@@ -67,7 +67,7 @@ class ProjectChanges(_ProjectFields, _Changes):
     name: Name = Field("", description="Unique among all projects.", examples=["textkit"])
 
 
-class NewPhase(_Given):
+class NewPhase(Given):
     """A phase to create."""
 
     project_id: Reference = Field(description="The project's id or name.")
@@ -82,7 +82,7 @@ class PhaseChanges(_Changes):
     order: Place = Field(0, description="Its place, from 0.")
 
 
-class _TaskFields(_Given):
+class _TaskFields(Given):
     description: str = ""
     type: Label = Field("general", description="What kind of work it is.", examples=["test"])
     priority: Priority = Priority.MEDIUM
@@ -113,7 +113,7 @@ class TaskChanges(_TaskFields, _Changes):
     status: TaskStatus = TaskStatus.TODO
 
 
-class NewWorkflow(_Given):
+class NewWorkflow(Given):
     """A workflow to make for a task: from a template, from a definition, or by what the task says."""
 
     name: Name | None = Field(None, description="By default the task's title.")
@@ -130,14 +130,14 @@ class NewContainer(ContainerSpec):
     )
 
 
-class Selection(_Given):
+class Selection(Given):
     """Which tasks of a project are meant."""
 
     phase_id: Reference | None = Field(None, description="Those of this phase, by its id.")
     status: TaskStatus | None = Field(None, description="Those in this status.")
 
 
-class NewRun(_Given):
+class NewRun(Given):
     """How a task's workflow is run."""
 
     workflow_type: WorkflowType | None = Field(None, description="What the workflow must be.")
@@ -152,19 +152,19 @@ class NewRuns(Selection):
     skip_cache: StrictBool = Field(False, description="Whether no step may be answered from an earlier run.")
 
 
-class Repetition(_Given):
+class Repetition(Given):
     """How a run is repeated."""
 
     from_step: Reference | None = Field(None, description="The step from which on everything is run again.")
 
 
-class Parameters(_Given):
+class Parameters(Given):
     """Values for a template."""
 
     parameters: Document = Field(default_factory=dict)
 
 
-class RunSelection(_Given):
+class RunSelection(Given):
     """Runs that something is done with."""
 
     run_ids: tuple[Reference, ...] = Field(min_length=1, max_length=200, description="Their ids.")

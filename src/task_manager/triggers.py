@@ -1,0 +1,252 @@
+"""Use cases on triggers: `Triggers` keeps the rules, takes webhooks in, and starts what these ask for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from pydantic import JsonValue
+
+from task_manager.errors import InvalidInput, InvalidSignature, TaskManagerError
+from task_manager.models import new_id, utc_now
+from task_manager.repeated_calls import once
+from task_manager.running.secret_values import read_secret
+from task_manager.store import Page, Store, projects, tasks, triggers
+from task_manager.store.idempotency import Call
+from task_manager.store.paging import DEFAULT_LIMIT
+from task_manager.structured_log import get_logger
+from task_manager.task_rules import checked
+from task_manager.trigger_records import Firing, Trigger, WebhookSource
+from task_manager.trigger_rules import mismatches, parameters_of
+from task_manager.webhook_deliveries import Delivery, described, is_authentic, read_delivery
+
+if TYPE_CHECKING:
+    from task_manager.config.settings import WebhookSettings
+    from task_manager.dagger_integration import TaskWorkflowIntegration
+    from task_manager.task_service import TaskService
+    from task_manager.workflow_templates import WorkflowTemplateRegistry
+
+log = get_logger(__name__)
+
+_LONGEST_TITLE: Final = 200
+
+
+@dataclass(frozen=True)
+class Match:
+    """Whether a payload matches a trigger.
+
+    Attributes:
+        trigger: The trigger.
+        mismatches: Why it does not, one sentence each; none: it does.
+        parameters: What would be given to what it starts.
+    """
+
+    trigger: Trigger
+    mismatches: tuple[str, ...]
+    parameters: dict[str, JsonValue]
+
+
+class Triggers:
+    """Keeps triggers, takes webhooks in, and starts what these ask for.
+
+    Args:
+        store: Where they are kept.
+        service: Makes the tasks of templates.
+        workflows: Has tasks executed.
+        templates: The templates that there are.
+        settings: How webhooks are taken in.
+        clock: The time, in UTC.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        service: TaskService,
+        workflows: Callable[[], Awaitable[TaskWorkflowIntegration]],
+        templates: WorkflowTemplateRegistry,
+        settings: WebhookSettings,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._store = store
+        self._service = service
+        self._workflows = workflows
+        self._templates = templates
+        self._settings = settings
+        self._clock = clock
+
+    async def add(self, fields: Mapping[str, object], *, idempotency_key: str | None = None) -> Trigger:
+        """Keep a trigger.
+
+        Args:
+            fields: Those of `Trigger` but `id` and `created_at`; task and project by id, title or name.
+            idempotency_key: Names this call: made again with the same key, it returns the same trigger.
+
+        Raises:
+            InvalidInput: A value does not fit, or the name is taken.
+            NotFound: There is no such task, project or template.
+            Conflict: The key was used with other arguments.
+        """
+        now = self._clock()
+        given = dict(fields)
+        if isinstance(given.get("project_id"), str):
+            given["project_id"] = (await self._store.run(projects.find, str(given["project_id"]))).id
+        if isinstance(given.get("task_id"), str):
+            given["task_id"] = (await self._store.run(tasks.find, str(given["task_id"]))).id
+        if isinstance(given.get("template_id"), str):
+            await asyncio.to_thread(self._templates.get, str(given["template_id"]))
+        trigger = checked(Trigger, {**given, "id": new_id("trigger"), "created_at": now})
+        arguments = trigger.model_dump(mode="json", exclude={"id", "created_at"})
+        call = Call("add_trigger", idempotency_key, arguments)
+        return await once(self._store, call, triggers.get, lambda c: triggers.insert(c, trigger), now=now)
+
+    async def list(self) -> tuple[Trigger, ...]:
+        """All triggers, oldest first."""
+        return await self._store.run(triggers.all_)
+
+    async def get(self, name: str) -> Trigger:
+        """The trigger of that id or name.
+
+        Raises:
+            NotFound: There is none.
+        """
+        return await self._store.run(triggers.find, name)
+
+    async def remove(self, name: str) -> Trigger:
+        """Remove the trigger of that id or name; what it started stays.
+
+        Raises:
+            NotFound: There is none.
+        """
+        return await self._store.run(triggers.remove, name)
+
+    async def firings(
+        self, name: str | None = None, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
+    ) -> Page[Firing]:
+        """A page of what became of deliveries, of a trigger or of all, newest first.
+
+        Raises:
+            InvalidInput: The limit or the cursor cannot be used.
+            NotFound: There is no such trigger.
+        """
+        trigger_id = None if name is None else (await self.get(name)).id
+        return await self._store.run(triggers.firings, trigger_id, limit=limit, cursor=cursor)
+
+    async def test(self, source: WebhookSource, event: str, payload: JsonValue) -> tuple[Match, ...]:
+        """Which triggers of a source a payload would match, and with which parameters; nothing is started.
+
+        Raises:
+            InvalidInput: The payload is no object.
+        """
+        delivery = described(source, event, payload)
+        return tuple(_match(trigger, delivery) for trigger in await self._store.run(triggers.all_, source))
+
+    async def receive(
+        self, source: WebhookSource, headers: Mapping[str, str], body: bytes
+    ) -> tuple[Delivery, tuple[Firing, ...]]:
+        """Take a webhook in, and start what the triggers that it matches say.
+
+        Those whose secret it was signed with are asked alone. A delivery that comes again starts nothing again.
+
+        Args:
+            source: Who sent it.
+            headers: The request's, by their names in lower case.
+            body: The request's.
+
+        Returns:
+            What it told, and what became of it, for each trigger that it matches.
+
+        Raises:
+            InvalidSignature: It was signed with no trigger's secret, or too long ago.
+            InvalidInput: It cannot be read.
+            TaskManagerError: Something could not be started; sent again, only that is tried again.
+        """
+        trusting = [
+            trigger
+            for trigger in await self._store.run(triggers.all_, source)
+            if await self._is_authentic(trigger, headers, body)
+        ]
+        if not trusting:
+            raise InvalidSignature(
+                f"The webhook is not signed with the secret of any trigger for {source}, or too long ago.",
+                remedy="Let sender and trigger use the same secret: task-manager trigger list.",
+            )
+        delivery = read_delivery(source, headers, body)
+        matching = [trigger for trigger in trusting if not mismatches(trigger, delivery)]
+        outcomes = [await self._fire(trigger, delivery) for trigger in matching]
+        failed = [one for one in outcomes if isinstance(one, TaskManagerError)]
+        if failed:
+            raise failed[0]
+        return delivery, tuple(one for one in outcomes if isinstance(one, Firing))
+
+    async def _is_authentic(self, trigger: Trigger, headers: Mapping[str, str], body: bytes) -> bool:
+        try:
+            secret = await asyncio.to_thread(read_secret, trigger.secret)
+        except (KeyError, OSError, UnicodeDecodeError, ValueError):
+            log.warning("trigger_without_secret", trigger=trigger.name, secret=trigger.secret)
+            return False
+        now, tolerance = self._clock().timestamp(), self._settings.tolerance
+        return is_authentic(trigger.source, secret, headers, body, now=now, tolerance=tolerance)
+
+    async def _fire(self, trigger: Trigger, delivery: Delivery) -> Firing | TaskManagerError:
+        known = await self._store.run(triggers.firing, trigger.id, delivery.id)
+        if known is not None and not known.error:
+            return known
+        run_ids: Sequence[str] = ()
+        problem: TaskManagerError | None = None
+        try:
+            run_ids = await self._start(trigger, delivery)
+        except TaskManagerError as error:
+            problem = error
+            log.warning("trigger_failed", trigger=trigger.name, delivery=delivery.id, code=error.code)
+        firing = Firing(
+            trigger_id=trigger.id,
+            delivery_id=delivery.id,
+            event=delivery.event,
+            repository=delivery.repository,
+            branch=delivery.branch,
+            run_ids=tuple(run_ids),
+            error=problem.message if problem else "",
+            received_at=self._clock(),
+        )
+        kept = await self._store.run(triggers.note, firing)
+        return problem or kept
+
+    async def _start(self, trigger: Trigger, delivery: Delivery) -> Sequence[str]:
+        """Start what a trigger says; the key makes it the same runs however often that is tried."""
+        parameters = parameters_of(trigger, delivery)
+        key, actor = f"{trigger.id}:{delivery.id}", f"webhook:{trigger.source}"
+        workflows = await self._workflows()
+        task_id = trigger.task_id
+        if trigger.project_id is not None and trigger.template_id is None:
+            started = await workflows.execute_workflows_for_project(
+                trigger.project_id, actor=actor, idempotency_key=key
+            )
+            return [run.id for run in started]
+        if trigger.project_id is not None:
+            title = f"{trigger.name}: {delivery.event or 'webhook'} {delivery.id}"[:_LONGEST_TITLE]
+            task = await self._service.create_task(
+                trigger.project_id,
+                title,
+                template_id=trigger.template_id,
+                inputs=parameters,
+                idempotency_key=key,
+            )
+            task_id, parameters = task.id, {}
+        run = await workflows.execute_task_workflow(
+            str(task_id), workflow_params=parameters or None, actor=actor, idempotency_key=key
+        )
+        return [run.id]
+
+
+def _match(trigger: Trigger, delivery: Delivery) -> Match:
+    found = mismatches(trigger, delivery)
+    if found:
+        return Match(trigger, tuple(found), {})
+    try:
+        return Match(trigger, (), parameters_of(trigger, delivery))
+    except InvalidInput as error:
+        return Match(trigger, (error.message,), {})
