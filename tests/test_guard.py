@@ -67,6 +67,7 @@ def guarded(access: AccessControl, **how: Any) -> Guard:
         *LoginPages(access).routes,
         Route("/who", _who, methods=["GET", "POST"]),
         Route("/api/v1/who", _who),
+        Route("/api/v1/webhooks/github", _who, methods=["POST"]),
         Route("/mcp", _who),
         Route("/healthz", lambda _: Response("ok")),
         Route("/endless", _endless),
@@ -283,3 +284,10 @@ async def test_white_space_around_a_header_s_value_is_not_part_of_it(access: Acc
     scope = {"type": "http", "method": "POST", "path": "/who", "headers": headers, "client": ("127.0.0.1", 1)}
     await Guard(app, access, frozenset({"tasks.example"}))(scope, unused, unsent)
     assert seen == [(b"host", b"tasks.example"), (b"mcp-name", b"list")]
+
+
+def test_webhooks_may_come_from_anywhere_for_their_signature_is_looked_at(visitor: TestClient) -> None:
+    assert visitor.post("/api/v1/webhooks/github").status_code == 200
+    assert visitor.get("/api/v1/webhooks/github").status_code == 401
+    assert visitor.post("/api/v1/webhooks").status_code == 401
+    assert visitor.post("/api/v1/who").status_code == 401
