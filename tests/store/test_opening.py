@@ -235,6 +235,8 @@ def back_to_version_2(c: SqlConnection) -> None:
         "cache_records",
         "cache_counts",
         "result_metrics",
+        "firings",
+        "triggers",
     ):
         c.exec_driver_sql(f"DROP TABLE {table}")
     for index in ("ix_runs_flight", "ix_runs_statistics"):
