@@ -78,6 +78,16 @@ async def test_a_program_that_is_no_session_is_refused_with_what_it_said(
         await start(program(tmp_path, source), timeout=0.3 if "sleep" in source else 10)
 
 
+async def test_a_session_that_is_killed_at_its_start_is_lost_rather_than_impossible(tmp_path: Path) -> None:
+    with pytest.raises(EngineLost, match="signal 9: so far so good"):
+        await start(
+            program(
+                tmp_path,
+                "import os, sys; print('so far so good', file=sys.stderr, flush=True); os.kill(os.getpid(), 9)",
+            )
+        )
+
+
 async def test_a_program_that_is_not_there_is_named() -> None:
     with pytest.raises(EngineUnavailable, match="no-such-engine"):
         await start(("/no-such-engine",))

@@ -59,6 +59,10 @@ class PreparedRun:
     images: Mapping[str, ResolvedImage]
 
 
+_MAY_COME_BACK = (EngineLost, EngineCircuitOpen)
+"""Without these an engine that cannot be had at all would keep a run waiting that never had one."""
+
+
 class PipelineRunner:
     """Runs pipelines in the communication manager's session; its step limit holds over all runs of the process."""
 
@@ -91,7 +95,7 @@ class PipelineRunner:
             EngineError: No engine, no image, or programs that the host's toolchain lacks.
         """
         needs_of = needs_by_image(plan.pipeline.steps)
-        session, images = await reconnecting(lambda: self._resolve(needs_of), self._policy, retried=(EngineLost,))
+        session, images = await reconnecting(lambda: self._resolve(needs_of), self._policy, retried=_MAY_COME_BACK)
         warnings = [image.warning for image in images.values() if image.warning is not None]
         for warning in [*warnings, *_network_warnings(session, plan.pipeline.steps)]:
             await observer.warned(warning)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -104,6 +105,14 @@ def kill_engine(shop: Workshop) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
+def stand_in_for_dagger(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Puts a script of the shell in place of Dagger's program."""
+    program = folder / "dagger"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("_EXPERIMENTAL_DAGGER_CLI_BIN", str(program))
+
+
 def counted(number: str, image: str) -> list[dict[str, object]]:
     """Three steps that tell in a cache volume how often each ran; the second ends only when it runs again."""
     volume = {"caches": [{"name": f"count-{number}", "target": "/count"}]}
@@ -169,6 +178,22 @@ async def test_an_engine_that_dies_again_and_again_ends_the_run_with_that_reason
         assert ended.reason.code == "engine_lost"
 
 
+async def test_a_run_waits_for_an_engine_that_was_killed_at_its_start(
+    workshop: OpenWorkshop, engine_data: Path, busybox_image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when its death opened the circuit, before the run had a session."""
+    dies_once = f"test -e {tmp_path}/died || {{ touch {tmp_path}/died; kill -KILL $$; }}"
+    command = f"{sys.executable} -m task_manager.embedded_engine session --state-dir {engine_data / 'engine'}"
+    stand_in_for_dagger(tmp_path, monkeypatch, f"{dies_once}\nexec {command}")
+    settings = Settings.model_validate({"data_dir": engine_data, "engine": "dagger"})
+    communication = DaggerCommunicationManager(settings, failures_to_open=1, seconds_open=1)
+    async with workshop(communication=communication) as shop:
+        state = await shop.run_steps(sh("true", image=busybox_image))
+        assert state.run.status is WorkflowStatus.SUCCEEDED, state.run.reason
+        assert state.run.attempt == 1
+        assert (tmp_path / "died").exists()
+
+
 async def test_failing_commands_never_open_the_circuit(workshop: OpenWorkshop, busybox_image: str) -> None:
     async with workshop() as shop:
         failing = [sh(f"exit {n}", step=f"s{n}", image=busybox_image) for n in (1, 2, 137, 139)]
@@ -180,10 +205,7 @@ async def test_failing_commands_never_open_the_circuit(workshop: OpenWorkshop, b
 async def test_an_engine_that_will_not_start_fails_the_run_with_its_words(
     workshop: OpenWorkshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program = tmp_path / "dagger"
-    program.write_text("#!/bin/sh\necho the daemon is on holiday >&2\nexit 1\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("_EXPERIMENTAL_DAGGER_CLI_BIN", str(program))
+    stand_in_for_dagger(tmp_path, monkeypatch, "echo the daemon is on holiday >&2\nexit 1")
     async with workshop(engine="dagger") as shop:
         state = await shop.run_steps(sh("true", image="busybox"))
         assert state.run.status is WorkflowStatus.FAILED

@@ -105,6 +105,7 @@ class DaggerCommunicationManager:
 
         Raises:
             EngineUnavailable: No engine can be had; one that does not answer in time is ended.
+            EngineLost: The engine was killed at its start.
         """
         async with self.guard():
             pass
@@ -128,7 +129,8 @@ class DaggerCommunicationManager:
         Raises:
             EngineCircuitOpen: Calls are held back after repeated failures.
             EngineUnavailable: No engine can be had.
-            EngineLost: The session went away during the calls; the next call gets a new one.
+            EngineLost: The engine was killed at its start, or the session went away during the calls; the next call
+                gets a new one.
             TaskManagerError: Any other error of the engine's side, translated.
         """
         self._breaker.admit()

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Self
 
-from task_manager.errors import EngineUnavailable
+from task_manager.errors import EngineLost, EngineUnavailable
 
 _STDERR_LINES = 40
 
@@ -41,6 +41,7 @@ class SessionProcess:
 
         Raises:
             EngineUnavailable: The program is missing, ended, said something else, or stayed silent.
+            EngineLost: It was killed before it said anything, which says nothing about the next one.
         """
         try:
             process = await asyncio.create_subprocess_exec(
@@ -120,10 +121,18 @@ class SessionProcess:
         code = await self._process.wait()
         await asyncio.gather(*self._drains)
         said = "\n".join(self._stderr).strip()
+        told = f": {said}" if said else "."
+        details = {"exit_code": code}
+        if code < 0:
+            raise EngineLost(
+                f"The engine was killed at its start by signal {-code}{told}",
+                remedy="Start the run again.",
+                details=details,
+            )
         raise EngineUnavailable(
-            f"The engine ended at its start with exit code {code}{': ' + said if said else '.'}",
+            f"The engine ended at its start with exit code {code}{told}",
             remedy="See `task-manager engine doctor`.",
-            details={"exit_code": code},
+            details=details,
         )
 
     async def _keep_tail(self, stream: asyncio.StreamReader) -> None:

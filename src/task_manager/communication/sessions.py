@@ -170,6 +170,7 @@ async def open_session(choice: SessionChoice, settings: Settings) -> EngineSessi
 
     Raises:
         EngineUnavailable: It did not start or answer.
+        EngineLost: It was killed at its start.
     """
     process: SessionProcess | None = None
     telemetry = await _receiver(choice)

@@ -39,6 +39,7 @@ class SharedSession:
 
         Raises:
             EngineUnavailable: No engine can be had, or the session was closed while it was opened.
+            EngineLost: The engine was killed at its start.
         """
         if self.current is not None and self.current.alive:
             return self.current
