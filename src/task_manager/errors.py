@@ -43,7 +43,7 @@ Foreign errors are translated into this tree once, at the border where they appe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import ClassVar
 
@@ -80,6 +80,10 @@ class InvalidInput(TaskManagerError):
     code = "invalid_input"
 
 
+_FEW = 8
+"""So many names are told in full to somebody who asked for one that is not there."""
+
+
 class NotFound(InvalidInput):
     """No record of that kind has that id."""
 
@@ -91,13 +95,14 @@ class NotFound(InvalidInput):
         Args:
             kind: What was looked for, such as `task`.
             identifier: The id or name that was given.
-            known: Ids or names that exist; the closest are offered.
-            remedy: What to do next; by default the near misses.
+            known: Ids or names that exist; the closest are offered, or all of them when they are few.
+            remedy: What to do next; by default what there is instead.
         """
-        near = near_misses(identifier, known)
+        exist = list(known)
+        near = near_misses(identifier, exist)
         super().__init__(
             f"There is no {kind} {identifier!r}.",
-            remedy=remedy or (f"Did you mean {', '.join(near)}?" if near else ""),
+            remedy=remedy or _what_there_is(near, exist),
             details={"kind": kind, "id": identifier, "near": near},
         )
 
@@ -304,6 +309,12 @@ class OutputInvalid(TaskManagerError):
     """A step's output is missing or is not what its type asks for."""
 
     code = "output_invalid"
+
+
+def _what_there_is(near: Sequence[str], exist: Sequence[str]) -> str:
+    if near:
+        return f"Did you mean {', '.join(near)}?"
+    return f"There is: {', '.join(exist)}." if 0 < len(exist) <= _FEW else ""
 
 
 def near_misses(word: str, known: Iterable[str], limit: int = 3, cutoff: float = 0.6) -> list[str]:
