@@ -32,7 +32,7 @@ from task_manager.results.parsers.sarif import parse_sarif
 from task_manager.results.parsers.tables import parse_csv
 from task_manager.results.parsers.wheels import parse_wheels
 from task_manager.results.table_statistics import ColumnType
-from task_manager.results.test_reports import FailureKind, TestReport
+from task_manager.results.test_reports import LONGEST_NAME, MOST_OTHERS, FailureKind, TestReport
 from tests.results import GOLDEN
 
 WHEEL = "greeter-1.2.3-py3-none-any.whl"
@@ -97,11 +97,24 @@ def test_pytest_counts_and_failures_are_read() -> None:
     )
 
 
+def test_tests_that_did_not_fail_are_named_up_to_a_number(tmp_path: Path) -> None:
+    report = parse_junit(GOLDEN / "pytest.xml", "test/junit").report
+    assert len(report.others) == report.passed + report.skipped
+    assert sum(one.skipped for one in report.others) == report.skipped
+    assert report.unnamed == 0
+    cases = "".join(f'<testcase name="{number:0300}"/>' for number in range(MOST_OTHERS + 5))
+    many = parse_junit(written(tmp_path, "a.xml", f"<testsuite>{cases}</testsuite>"), "a").report
+    assert (len(many.others), many.unnamed, many.passed) == (MOST_OTHERS, 5, MOST_OTHERS + 5)
+    assert len(many.others[0].name) == LONGEST_NAME
+    assert TestReport.joined([many, many]).unnamed == MOST_OTHERS + 10
+
+
 def test_the_older_form_of_pytests_report_says_the_same() -> None:
     newer = parse_junit(GOLDEN / "pytest.xml", "a").report
     older = parse_junit(GOLDEN / "pytest-xunit1.xml", "b").report
-    same = {"seconds", "failures"}
+    same = {"seconds", "failures", "others"}
     assert older.model_dump(exclude=same) == newer.model_dump(exclude=same)
+    assert [(one.name, one.skipped) for one in older.others] == [(one.name, one.skipped) for one in newer.others]
     assert [failure.place for failure in older.failures] == [failure.place for failure in newer.failures]
 
 

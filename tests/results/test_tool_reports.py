@@ -72,6 +72,7 @@ def test_of_events_that_were_cut_those_before_are_kept_and_the_test_under_way_is
         ("TestWrong", "error", "It did not end.")
     ]
     assert parsed.report.passed == 1
+    assert [(one.name, one.suite) for one in parsed.report.others] == [("TestAdd", "example.org/sums")]
     (problem,) = parsed.problems
     assert problem.details["file"] == f"a line {end + 2}"
 

@@ -23,6 +23,7 @@ from task_manager.results.parsers.junit import parse_junit
 from task_manager.results.parsers.sarif import parse_sarif
 from task_manager.results.schemas import WorkflowResult, make_result, parse_result, result_schema
 from task_manager.results.transformers import GROUP, transform
+from task_manager.results.transformers.junit import UNNAMED
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC).isoformat()
 FAILED = {"name": "test_a", "suite": "tests.test_m", "kind": "failure", "message": "1 <> 2 | \x08", "details": "…"}
@@ -70,6 +71,28 @@ def test_a_test_report_comes_back_from_junit(tmp_path: Path) -> None:
     assert [(one.name, one.suite) for one in read.failures] == [("test_a", "tests.test_m")]
     assert read.failures[0].message == "1 <> 2 | \ufffd"
     assert b'tests="3"' in (made.content or b"")
+
+
+def test_tests_that_passed_or_were_skipped_keep_their_names_in_junit(tmp_path: Path) -> None:
+    others = [
+        {"name": "test_b", "suite": "tests.test_m", "seconds": 0.25},
+        {"name": "test_\x01", "suite": "", "skipped": True},
+    ]
+    tests = {**TESTS, "passed": 1, "skipped": 1, "others": others}
+    (made,) = transform(result(ResultType.TEST_REPORT, tests=tests), ["junit"])
+    (tmp_path / "junit.xml").write_bytes(made.content or b"")
+    read = parse_junit(tmp_path / "junit.xml", "junit.xml").report
+    assert (read.total, read.passed, read.failed, read.skipped) == (3, 1, 1, 1)
+    assert [(one.name, one.skipped, one.seconds) for one in read.others] == [
+        ("test_b", False, 0.25),
+        ("test_\ufffd", True, 0.0),
+    ]
+    assert UNNAMED.encode() not in (made.content or b"")
+
+
+def test_junit_says_how_many_tests_have_no_case() -> None:
+    (made,) = transform(result(ResultType.TEST_REPORT), ["junit"])
+    assert f'<property name="{UNNAMED}" value="2"/>'.encode() in (made.content or b"").replace(b" />", b"/>")
 
 
 def test_findings_come_back_from_sarif(tmp_path: Path) -> None:

@@ -264,8 +264,14 @@ def result_view(state: RunState, *, full: bool, budget: int) -> ResultView:
     )
     if not full:
         return view
-    kept, left_out = _fitting(data, budget - len(view.model_dump_json(exclude_defaults=True)))
+    kept, left_out = _fitting(_without_others(data), budget - len(view.model_dump_json(exclude_defaults=True)))
     return view.model_copy(update={"result": kept, "left_out": left_out})
+
+
+def _without_others(data: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """A result without the names of the tests that did not fail, which would take the place of those that did."""
+    tests = data.get("tests")
+    return {**data, "tests": {**tests, "others": []}} if isinstance(tests, dict) else data
 
 
 def _fitting(data: dict[str, JsonValue], budget: int) -> tuple[dict[str, JsonValue], list[str]]:

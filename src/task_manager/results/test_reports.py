@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import ClassVar, Self
+from itertools import chain, islice
+from math import isfinite
+from typing import ClassVar, Final, Self
 
 from pydantic import Field
 
 from task_manager.results.parts import Metric, Part
 from task_manager.results.wording import counted, seconds_text
+
+MOST_OTHERS: Final = 2000
+"""How many tests that did not fail a report names."""
+
+LONGEST_NAME: Final = 200
+"""Characters of a name or suite of a test that did not fail; longer ones are cut."""
 
 
 class FailureKind(StrEnum):
@@ -47,12 +55,37 @@ class FailedTest(Part):
         return self.file if self.line is None else f"{self.file}:{self.line}"
 
 
+class OtherTest(Part):
+    """A test that passed or was skipped.
+
+    Attributes:
+        seconds: How long it took, as far as the report tells.
+    """
+
+    name: str
+    suite: str = ""
+    skipped: bool = False
+    seconds: float = Field(0, ge=0)
+
+    @classmethod
+    def named(cls, name: str, suite: str, *, skipped: bool, seconds: float) -> Self:
+        """The record of a test, its names not longer than they may be."""
+        return cls(
+            name=_shortened(name), suite=_shortened(suite), skipped=skipped, seconds=seconds if isfinite(seconds) else 0
+        )
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+
+
 class TestReport(Part):
     """How tests ended.
 
     Attributes:
         seconds: How long they took together.
-        failures: The tests that failed, in the order of the report.
+        failures: The tests that failed, in the order of the report; at most 1,000 of each file.
+        others: The tests that passed or were skipped, in the order of the report; at most 2,000.
     """
 
     total: int = Field(0, ge=0)
@@ -62,8 +95,14 @@ class TestReport(Part):
     skipped: int = Field(0, ge=0)
     seconds: float = Field(0, ge=0)
     failures: tuple[FailedTest, ...] = ()
+    others: tuple[OtherTest, ...] = ()
 
     __test__: ClassVar[bool] = False  # pytest takes classes whose names begin with "Test" for tests
+
+    @property
+    def unnamed(self) -> int:
+        """How many tests are counted and not named."""
+        return max(self.total - len(self.failures) - len(self.others), 0)
 
     @property
     def headline(self) -> str:
@@ -101,4 +140,5 @@ class TestReport(Part):
             skipped=sum(report.skipped for report in several),
             seconds=sum(report.seconds for report in several),
             failures=tuple(failure for report in several for failure in report.failures),
+            others=tuple(islice(chain.from_iterable(report.others for report in several), MOST_OTHERS)),
         )

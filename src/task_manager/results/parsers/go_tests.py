@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from task_manager.errors import OutputInvalid
 from task_manager.results.parsers.files import Parsed, decoded, invalid, load_json, open_report
-from task_manager.results.test_reports import FailedTest, FailureKind, TestReport
+from task_manager.results.test_reports import MOST_OTHERS, FailedTest, FailureKind, OtherTest, TestReport
 
 _EXPECTED: Final = "lines of JSON as go test -json writes them"
 _MAXIMUM_BYTES: Final = 64 * 1024 * 1024
@@ -131,7 +132,12 @@ def _report(cases: dict[tuple[str, str], _Case]) -> TestReport:
         skipped=skipped,
         seconds=sum(case.seconds for case in packages),
         failures=tuple(failures[:_MAXIMUM_FAILURES]),
+        others=tuple(map(_other, islice((case for case in tests if case.ended in ("pass", "skip")), MOST_OTHERS))),
     )
+
+
+def _other(case: _Case) -> OtherTest:
+    return OtherTest.named(case.test, case.package, skipped=case.ended == "skip", seconds=case.seconds)
 
 
 def _said(package: _Case, cases: dict[tuple[str, str], _Case]) -> str:

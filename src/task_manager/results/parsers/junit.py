@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import takewhile
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 from xml.parsers import expat
@@ -15,7 +15,7 @@ from xml.parsers import expat
 from junitparser import Attr, Error, Failure, JUnitXml, JUnitXmlError, TestCase
 
 from task_manager.results.parsers.files import Parsed, invalid, read_report
-from task_manager.results.test_reports import FailedTest, FailureKind, TestReport
+from task_manager.results.test_reports import MOST_OTHERS, FailedTest, FailureKind, OtherTest, TestReport
 
 _EXPECTED = "a JUnit XML report"
 _MAXIMUM_BYTES = 32 * 1024 * 1024
@@ -117,6 +117,7 @@ def _report(placed: list[_Placed], seconds: float) -> TestReport:
     errors = sum(bool(case.is_error) for case in cases)
     failed = sum(bool(case.is_failure) and not case.is_error for case in cases)
     skipped = sum(bool(case.is_skipped) and not (case.is_error or case.is_failure) for case in cases)
+    others = (one for one in placed if not (one.case.is_failure or one.case.is_error))
     return TestReport(
         total=len(cases),
         passed=len(cases) - errors - failed - skipped,
@@ -125,7 +126,14 @@ def _report(placed: list[_Placed], seconds: float) -> TestReport:
         skipped=skipped,
         seconds=seconds or sum(max(case.time or 0.0, 0.0) for case in cases),
         failures=tuple(_failure(one) for one in placed if one.case.is_failure or one.case.is_error)[:_MAXIMUM_FAILURES],
+        others=tuple(map(_other, islice(others, MOST_OTHERS))),
     )
+
+
+def _other(placed: _Placed) -> OtherTest:
+    case = placed.case
+    seconds = max(case.time or 0.0, 0.0)
+    return OtherTest.named(case.name or "", _suite(placed), skipped=bool(case.is_skipped), seconds=seconds)
 
 
 def _failure(placed: _Placed) -> FailedTest:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Final
 
-from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
+from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from task_manager.errors import TransformationFailed
 from task_manager.results.schemas import TestReportResult, WorkflowResult
-from task_manager.results.test_reports import FailedTest, FailureKind, TestReport
+from task_manager.results.test_reports import FailedTest, FailureKind, OtherTest, TestReport
+
+UNNAMED: Final = "tests without a case"
+"""The property of a suite that tells how many tests are counted and not named."""
 
 _NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def as_junit(result: WorkflowResult) -> bytes:
-    """A test report: the counts of all tests, and a case for each that failed.
+    """A test report: a case for each test, and the counts of all tests.
+
+    Where more tests were run than the result names, the suite's property `tests without a case` says how many more.
 
     Raises:
         TransformationFailed: The result has no tests.
@@ -42,13 +48,23 @@ def junit_report(name: str, suites: Sequence[TestSuite]) -> bytes:
 
 
 def suite_of(name: str, tests: TestReport) -> TestSuite:
-    """The suite of a report: a case for each test that failed, and the counts of all tests."""
+    """The suite of a report: a case for each test that it names, those that failed first, and the counts of all."""
     suite = TestSuite(xml_text(name))
-    suite.add_testcases([_case(one) for one in tests.failures])
-    # The counts are of all tests, also of those that passed, which have no case of their own.
+    suite.add_testcases([*map(_case, tests.failures), *map(_other_case, tests.others)])
+    if tests.unnamed:
+        suite.add_property(UNNAMED, str(tests.unnamed))  # type: ignore[no-untyped-call]
+    # The counts are of all tests, also of those that have no case of their own.
     suite.tests, suite.failures, suite.errors = tests.total, tests.failed, tests.errors
     suite.skipped, suite.time = tests.skipped, tests.seconds
     return suite
+
+
+def _other_case(test: OtherTest) -> TestCase:
+    case = TestCase(xml_text(test.name), classname=xml_text(test.suite))
+    case.time = test.seconds
+    if test.skipped:
+        case.result = [Skipped()]
+    return case
 
 
 def _case(failed: FailedTest) -> TestCase:
