@@ -65,6 +65,15 @@ def test_the_most_urgent_start_first_then_the_oldest(candidates: list[WorkflowRu
     assert list(decision.held) == [run.id for run in ordered[places:]]
 
 
+def test_equal_runs_wait_for_each_other_only_where_they_leave_results() -> None:
+    equal = [a_run(number, cache_key="sha256:1") for number in (1, 2)]
+    assert list(decide(Queue(equal, []), RunLimits(2), NOW).held) == ["run-0002"]
+    assert decide(Queue(equal, []), RunLimits(2, keeps_results=False), NOW).held == {}
+    executed_elsewhere = a_run(3, status="running", flight="sha256:1")
+    held = decide(Queue(equal, [executed_elsewhere]), RunLimits(3, keeps_results=False), NOW).held
+    assert {reason.code for reason in held.values()} == {"equal_run"}
+
+
 def test_priorities_are_ranked_from_critical_to_lowest() -> None:
     assert [rank(priority) for priority in ("critical", "high", "medium", "low", "lowest")] == [1, 2, 3, 4, 5]  # type: ignore[arg-type]
 

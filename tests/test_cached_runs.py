@@ -251,6 +251,23 @@ async def test_read_only_looks_up_and_keeps_nothing(tmp_path: Path) -> None:
                 assert (await ended(reader, other.id)).original_run_id is None
 
 
+async def test_in_read_only_mode_equal_runs_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    async with cached_scene(tmp_path, cache={"read_only": True}, run_parallelism=2) as s:
+        tasks = [await s.task(f"Build {number}", pipeline=pipeline()) for number in range(2)]
+        go_on = asyncio.Event()
+        s.engine.hold = go_on.wait
+        started = [await s.integration.execute_task_workflow(task.id) for task in tasks]
+        async with asyncio.timeout(60):
+            while True:
+                found = {(await s.store.run(runs.get, run.id)).status for run in started}
+                if found == {WorkflowStatus.RUNNING}:
+                    break
+                await asyncio.sleep(0.02)
+            go_on.set()
+            over = [await s.integration.wait_for_run(run.id) for run in started]
+        assert {run.original_run_id for run in over} == {None}
+
+
 async def test_equal_runs_at_the_same_time_execute_once(tmp_path: Path) -> None:
     async with cached_scene(tmp_path) as s:
         tasks = [await s.task(f"Build {number}", pipeline=pipeline()) for number in range(4)]

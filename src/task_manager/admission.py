@@ -40,11 +40,13 @@ class RunLimits:
         places: By all workers together.
         per_project: Of one project; none for no limit.
         per_template: Of a template, by its id; one that is not named has no limit.
+        keeps_results: Whether runs leave results for equal ones; where they do not, none waits for another.
     """
 
     places: int
     per_project: int | None = None
     per_template: Mapping[str, int] = field(default_factory=dict)
+    keeps_results: bool = True
 
 
 def run_limits(settings: Settings, workers: Iterable[WorkerRecord], now: datetime, dead_after: float) -> RunLimits:
@@ -61,7 +63,8 @@ def run_limits(settings: Settings, workers: Iterable[WorkerRecord], now: datetim
         for worker in workers
         if worker.state is WorkerState.RUNNING and (now - worker.seen_at).total_seconds() < dead_after
     )
-    return RunLimits(places, settings.project_parallelism, settings.template_parallelism)
+    keeps_results = not settings.cache.read_only
+    return RunLimits(places, settings.project_parallelism, settings.template_parallelism, keeps_results)
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,7 @@ class _Places:
 
     def take(self, run: WorkflowRun) -> None:
         self._taken += 1
-        key = run.flight or flight_of(run)
+        key = run.flight or (flight_of(run) if self._limits.keeps_results else None)
         if key is not None:
             self._flights.setdefault(key, run.id)
         self._projects[run.project_id] += 1

@@ -152,7 +152,7 @@ class CacheQueries:
         record = await self._store.run(cache.of_run, run.id)
         compared = None
         if record is not None and record.components:
-            subject = await self._cached.load(run)
+            subject = await self._cached.load(run.id)
             compared = await self._compare(run, record.components, subject)
         return CacheExplanation(run, record, _explained(run, record, compared), compared)
 

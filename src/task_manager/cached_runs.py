@@ -22,11 +22,33 @@ from task_manager.caching.keys import key_of
 from task_manager.communication import DaggerCommunicationManager
 from task_manager.config import Settings
 from task_manager.errors import TaskManagerError
-from task_manager.models import CacheOutcome, CacheRecord, KeyComponent, StepRecord, WorkflowRun, utc_now
+from task_manager.models import (
+    CacheOutcome,
+    CacheRecord,
+    KeyComponent,
+    Project,
+    StepRecord,
+    Task,
+    Workflow,
+    WorkflowRun,
+    utc_now,
+)
 from task_manager.results.wording import seconds_text
 from task_manager.run_keys import STEPS, KeyUnknown, RunKeys, Subject
 from task_manager.snapshots import Snapshots
-from task_manager.store import Store, artifacts, cache, projects, results, runs, steps, tasks, workflows
+from task_manager.store import (
+    Connection,
+    Store,
+    artifacts,
+    cache,
+    projects,
+    read_only,
+    results,
+    runs,
+    steps,
+    tasks,
+    workflows,
+)
 from task_manager.structured_log import get_logger
 from task_manager.workflow_cache import Found, Missing, WorkflowCache, open_cache
 from task_manager.workflow_status import Reason, WorkflowStatus
@@ -102,7 +124,7 @@ class CachedRuns:
     async def answer(self, run_id: str) -> Answer:
         """End a queued run with what the cache has for it, if it has something."""
         try:
-            return await self._answer(await self._load(run_id))
+            return await self._answer(await self.load(run_id))
         except TaskManagerError as error:
             log.warning("cache_not_asked", run_id=run_id, reason=str(error))
         except Exception:
@@ -112,22 +134,22 @@ class CachedRuns:
     async def keep(self, run_id: str, status: WorkflowStatus, reason: Reason | None) -> None:
         """Keep the result of a run that is about to end, where its workflow's policy says so."""
         try:
-            await self._keep(await self._load(run_id), status, reason)
+            await self._keep(await self.load(run_id), status, reason)
             await self.count_events()
         except TaskManagerError as error:
             log.warning("result_not_cached", run_id=run_id, reason=str(error))
         except Exception:
             log.exception("result_not_cached", run_id=run_id)
 
-    async def load(self, run: WorkflowRun) -> Subject:
-        """A run with everything that its key is about."""
-        return Subject(
-            run,
-            await self._store.run(workflows.get, run.workflow_id),
-            await self._store.run(tasks.get, run.task_id),
-            await self._store.run(projects.get, run.project_id),
-            await asyncio.to_thread(self._snapshots.listing, run.snapshot) if run.snapshot else None,
-        )
+    async def load(self, run_id: str) -> Subject:
+        """A run with everything that its key is about.
+
+        Raises:
+            NotFound: There is no such run.
+        """
+        run, workflow, task, project = await self._store.run(_about, run_id)
+        listing = await asyncio.to_thread(self._snapshots.listing, run.snapshot) if run.snapshot else None
+        return Subject(run, workflow, task, project, listing)
 
     async def remove_expired(self) -> None:
         """Remove the results that count no more; what they were made of stays known."""
@@ -156,9 +178,6 @@ class CachedRuns:
             with suppress(TaskManagerError):
                 await self.count_events()
             await self._given.close()
-
-    async def _load(self, run_id: str) -> Subject:
-        return await self.load(await self._store.run(runs.get, run_id))
 
     async def _answer(self, subject: Subject) -> Answer:
         run = _run_of(subject)
@@ -326,6 +345,18 @@ class CachedRuns:
             lifetimes.append(policy.failures)
         known = [seconds for seconds in lifetimes if seconds is not None]
         return now + timedelta(seconds=min(known)) if known else None
+
+
+@read_only
+def _about(c: Connection, run_id: str) -> tuple[WorkflowRun, Workflow, Task, Project]:
+    """A run with its workflow, task and project, of one moment."""
+    run = runs.get(c, run_id)
+    return (
+        run,
+        workflows.get(c, run.workflow_id),
+        tasks.get(c, run.task_id),
+        projects.get(c, run.project_id),
+    )
 
 
 def key_of_run(components: Sequence[KeyComponent]) -> str:

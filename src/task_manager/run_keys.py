@@ -112,9 +112,7 @@ class RunKeys:
         workflow, pipeline = subject.workflow, subject.workflow.pipeline
         resolved = images if images is not None else await self.images(_references(pipeline))
         inputs = await self._inputs(subject.task, pipeline)
-        secret = await asyncio.to_thread(self._secrets, pipeline)
-        sources = await asyncio.to_thread(_sources, pipeline, subject.listing)
-        code = await asyncio.to_thread(self._code, workflow)
+        secret, sources, code = await self._read(workflow, subject.listing)
         parts = (
             pipeline_component(pipeline) if pipeline else component("pipeline", {"function": workflow.function or ""}),
             values_component("parameters", workflow.parameters),
@@ -131,6 +129,19 @@ class RunKeys:
         )
         around = canonical({one.name: one.digest for one in parts if one.name not in ("pipeline", "sources", "inputs")})
         return (*parts, component(STEPS, _step_digests(pipeline, sources, inputs, around)))
+
+    async def _read(
+        self, workflow: Workflow, listing: Listing | None
+    ) -> tuple[KeyComponent, dict[str, str], dict[str, str]]:
+        """What is in files: secrets, sources and code; without any, no thread is asked for them."""
+
+        def read() -> tuple[KeyComponent, dict[str, str], dict[str, str]]:
+            pipeline = workflow.pipeline
+            return self._secrets(pipeline), _sources(pipeline, listing), self._code(workflow)
+
+        pipeline = workflow.pipeline
+        in_memory = pipeline is not None and not any(step.secrets or step.sources for step in pipeline.steps)
+        return read() if in_memory else await asyncio.to_thread(read)
 
     async def images(self, references: Iterable[str]) -> dict[str, str]:
         """What images are now, by reference.

@@ -129,9 +129,11 @@ class RunStarter:
         )
 
     async def _snapshot(self, task: Task, workflow: Workflow) -> str | None:
+        if not _reads_sources(workflow):
+            return None
         project = await self._store.run(projects.get, task.project_id)
         named = task.source_folder or project.source_folder
-        if named is None or not _reads_sources(workflow):
+        if named is None:
             return None
         return await asyncio.to_thread(self._keep, Path(named), ignored=_reads_ignored(workflow))
 

@@ -34,7 +34,7 @@ SIGN_OF_LIFE_SECONDS: Final = 2.0
 _RECONCILE_SECONDS: Final = 5.0
 _CARRIED_OUT: Final = frozenset({WorkflowStatus.PREPARING, WorkflowStatus.RUNNING, WorkflowStatus.PROCESSING})
 _LOOK_SECONDS: Final = 1.0
-_SHORTEST_LOOK_SECONDS: Final = 0.01
+_LONGEST_REST_SECONDS: Final = 0.01
 _AFTER_ERROR_SECONDS: Final = 1.0
 _TOGETHER_SECONDS: Final = 0.05
 _LOOKED_AT: Final = 20
@@ -205,14 +205,17 @@ class Worker:
             raise error
 
     async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
         while not self._stopping:
+            began = loop.time()
             self._woken.clear()
             try:
                 await self._look()
             except TaskManagerError as error:
                 log.warning("queue_not_served", error=str(error))
                 await asyncio.sleep(_AFTER_ERROR_SECONDS)
-            await asyncio.sleep(_SHORTEST_LOOK_SECONDS)
+            # What happens one after the other is looked at together: the longer a look takes, the more of it.
+            await asyncio.sleep(min(loop.time() - began, _LONGEST_REST_SECONDS))
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_SECONDS):
                     await self._woken.wait()
@@ -275,7 +278,9 @@ class Worker:
         """Begin a run here; False when that is left to another worker, or to the cache."""
         if self._stopping:
             return False
-        if await self._store.run(queue.hand_over, run.id, run.attempt, self._missed.get(run.id)):
+        keeps_result = not self._settings.cache.read_only
+        missed = self._missed.get(run.id)
+        if await self._store.run(queue.hand_over, run.id, run.attempt, missed, keeps_result=keeps_result):
             await self._orchestrator.hand_over(Attempt(run.id, run.attempt))
             return True
         # Another worker has it; or an equal run has left its result since: the cache is asked again.

@@ -4,16 +4,20 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, case, delete, func, select
+from sqlalchemy import Connection, bindparam, case, delete, func, select
 
 from task_manager.models import Artifact
 from task_manager.store import tables
 from task_manager.store.database import read_only
+from task_manager.store.prepared import Prepared
 from task_manager.store.records import RecordTable
 from task_manager.workflow_status import WorkflowStatus
 
 _artifacts = RecordTable("artifact", Artifact, tables.artifacts, order=("run_id", "name"))
 _columns = tables.artifacts.c
+_delete = Prepared(
+    delete(tables.artifacts).where(_columns.run_id == bindparam("of_run"), _columns.name == bindparam("called"))
+)
 
 
 def put(c: Connection, artifact: Artifact) -> Artifact:
@@ -22,7 +26,7 @@ def put(c: Connection, artifact: Artifact) -> Artifact:
     Raises:
         InvalidInput: Its run does not exist.
     """
-    c.execute(delete(tables.artifacts).where(_columns.run_id == artifact.run_id, _columns.name == artifact.name))
+    _delete.execute(c, {"of_run": artifact.run_id, "called": artifact.name})
     return _artifacts.insert(c, artifact)
 
 

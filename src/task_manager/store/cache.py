@@ -6,26 +6,37 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, true, update
 
 from task_manager.models import Artifact, CacheRecord, StepRecord, WorkflowRun
 from task_manager.store import artifacts, results, runs, steps, tables
 from task_manager.store.database import read_only
+from task_manager.store.prepared import Prepared
 from task_manager.store.records import RecordTable
 from task_manager.workflow_status import Reason, WorkflowStatus
 
 _records = RecordTable("cache record", CacheRecord, tables.cache_records, order=("run_id",))
 _columns = tables.cache_records.c
 _runs = tables.runs.c
+_delete = Prepared(delete(tables.cache_records).where(_columns.run_id == bindparam("of_run")))
+_kept_results = Prepared(
+    select(func.count().label("results"))
+    .select_from(tables.cache_records)
+    .where(_columns.key == bindparam("of_key"), _columns.stored == true())
+)
 
 
 def note(c: Connection, record: CacheRecord) -> None:
     """Store what the cache was for a run in place of what was noted before, and give the run its key."""
-    c.execute(delete(tables.cache_records).where(_columns.run_id == record.run_id))
-    _records.insert(c, record)
+    _put(c, record)
     run = runs.get_locked(c, record.run_id)
     if run.cache_key != record.key:
         runs.change(c, run, {"cache_key": record.key})
+
+
+def _put(c: Connection, record: CacheRecord) -> None:
+    _delete.execute(c, {"of_run": record.run_id})
+    _records.insert(c, record)
 
 
 def note_asked(c: Connection, record: CacheRecord) -> bool:
@@ -81,12 +92,13 @@ def answer(
     run = runs.get_locked(c, record.run_id)
     if not _waits(run):
         return None
-    note(c, record)
+    _put(c, record)
     steps.plan(c, planned)
     for artifact in left:
         artifacts.put(c, artifact)
     results.put(c, run.id, dict(result))
     also = {
+        "cache_key": record.key,
         "original_run_id": original_run_id,
         "engine": engine,
         "warnings": tuple(dict.fromkeys((*run.warnings, *warnings))),
@@ -129,8 +141,8 @@ def keys(c: Connection) -> tuple[str, ...]:
 @read_only
 def kept_results(c: Connection, key: str) -> int:
     """How many runs with a key have left a result: more than before a look-up means that it is worth another one."""
-    found = c.scalar(select(func.count()).where(_columns.key == key, _columns.stored.is_(True)))
-    return int(found or 0)
+    found = _kept_results.first(c, {"of_key": key})
+    return int(found["results"]) if found else 0
 
 
 def count_events(c: Connection, happened: Mapping[tuple[str, str], int]) -> None:

@@ -10,9 +10,12 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
+from sqlalchemy import Connection
+
 from task_manager.errors import InvalidInput
 from task_manager.models import Event
 from task_manager.store import events, projects, runs
+from task_manager.store.database import read_only
 from task_manager.structured_log import get_logger
 
 if TYPE_CHECKING:
@@ -111,11 +114,12 @@ class EventFeed:
         """Like `subscribe`, with all events at once that were there when the log was read."""
         if after < 0:
             raise InvalidInput(f"A sequence number is 0 or more, not {after}.")
-        await self._require(run_id, project_id)
+        read = _first_page
         async with self._watched() as watch:
             while True:
                 changed = watch.expect()
-                page = await self._store.run(events.after, after, run_id=run_id, project_id=project_id)
+                page = await self._store.run(read, after, run_id=run_id, project_id=project_id)
+                read = events.after
                 if page:
                     after = page[-1].sequence
                     yield page
@@ -147,12 +151,6 @@ class EventFeed:
                 for event in page:
                     yield event
 
-    async def _require(self, run_id: str | None, project_id: str | None) -> None:
-        if run_id is not None:
-            await self._store.run(runs.get, run_id)
-        if project_id is not None:
-            await self._store.run(projects.get, project_id)
-
     @contextlib.asynccontextmanager
     async def _watched(self) -> AsyncIterator[_Watch]:
         loop = asyncio.get_running_loop()
@@ -173,3 +171,15 @@ class EventFeed:
     def _change(self, change: Callable[[dict[asyncio.AbstractEventLoop, _Watch]], object]) -> None:
         with self._lock:
             change(self._watches)
+
+
+@read_only
+def _first_page(
+    c: Connection, sequence: int, *, run_id: str | None = None, project_id: str | None = None
+) -> tuple[Event, ...]:
+    """Like `events.after`; whom it is about must be there."""
+    if run_id is not None:
+        runs.get(c, run_id)
+    if project_id is not None:
+        projects.get(c, project_id)
+    return events.after(c, sequence, run_id=run_id, project_id=project_id)

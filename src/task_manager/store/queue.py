@@ -118,7 +118,9 @@ def release(c: Connection, run_id: str, *, now: datetime) -> WorkflowRun:
     return runs.transition(c, run_id, WorkflowStatus.QUEUED, reason=WAITING_FOR_PLACE, now=now)
 
 
-def hand_over(c: Connection, run_id: str, attempt: int, kept_results: int | None = None) -> bool:
+def hand_over(
+    c: Connection, run_id: str, attempt: int, kept_results: int | None = None, *, keeps_result: bool = True
+) -> bool:
     """Note that a run's attempt was handed over.
 
     Args:
@@ -126,6 +128,7 @@ def hand_over(c: Connection, run_id: str, attempt: int, kept_results: int | None
         run_id: The run.
         attempt: Which attempt.
         kept_results: How many equal runs had left a result when the cache was asked; none: whatever there is now.
+        keeps_result: Whether it is going to leave a result, so that equal runs wait for it.
 
     Returns:
         False when it was handed over before, or is none (any more), and when an equal run is executed, or was since the
@@ -137,7 +140,7 @@ def hand_over(c: Connection, run_id: str, attempt: int, kept_results: int | None
     flight = flight_of(run)
     if flight is not None and (_is_executed(c, flight) or _was_executed(c, flight, kept_results)):
         return False
-    runs.change(c, run, {"dispatched": attempt, "flight": flight or run.flight})
+    runs.change(c, run, {"dispatched": attempt, "flight": (flight if keeps_result else None) or run.flight})
     return True
 
 

@@ -300,18 +300,21 @@ class NamedTable(RevisedTable[R]):
             NotFound: There is none; near misses are named.
             InvalidInput: Several have that name; their ids are named.
         """
-        is_wanted = (self.table.c.id == wanted) | (self.table.c[self._name] == wanted)
+        for record in self.all(c, self._by_id[None], {"known_id": wanted}):
+            if all(value is None or getattr(record, name) == value for name, value in among.items()):
+                return record
+        is_wanted = self.table.c[self._name] == wanted
         ids = c.scalars(self.matching(**among).with_only_columns(self.table.c.id).where(is_wanted)).all()
         if not ids:
             known = self._newest(c, "id", **among) + self._newest(c, self._name, **among)
             raise NotFound(self.kind, wanted, known=known)
-        if len(ids) > 1 and wanted not in ids:
+        if len(ids) > 1:
             raise InvalidInput(
                 f"{len(ids)} {self.kind}s are called {wanted!r}: {', '.join(sorted(ids))}.",
                 remedy="Name one by its id.",
                 details={"ids": sorted(ids)},
             )
-        return self.get(c, wanted if wanted in ids else ids[0])
+        return self.get(c, ids[0])
 
     def check_name(self, c: Connection, record: R, **among: object) -> None:
         """Refuse a name that another record has, among those that have these values.

@@ -1,14 +1,22 @@
 """Workflows in the store: never changed; creating again makes a new version."""
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from task_manager.models import Workflow
 from task_manager.store import tables, tasks
 from task_manager.store.database import read_only
 from task_manager.store.paging import DEFAULT_LIMIT, Page
+from task_manager.store.prepared import Prepared
 from task_manager.store.records import IdentifiedTable
 
 _workflows = IdentifiedTable("workflow", Workflow, tables.workflows, newest_first=True)
+_columns = tables.workflows.c
+_current = Prepared(
+    select(tables.workflows)
+    .where(_columns.task_id == bindparam("of_task"))
+    .order_by(_columns.version.desc())
+    .limit(bindparam("most"))
+)
 
 
 def create(c: Connection, workflow: Workflow) -> Workflow:
@@ -26,8 +34,7 @@ def create(c: Connection, workflow: Workflow) -> Workflow:
     """
     # The lock keeps two creators from taking the same version.
     tasks.lock(c, workflow.task_id)
-    columns = tables.workflows.c
-    newest = c.scalar(select(func.max(columns.version)).where(columns.task_id == workflow.task_id))
+    newest = c.scalar(select(func.max(_columns.version)).where(_columns.task_id == workflow.task_id))
     return _workflows.insert(c, workflow.model_copy(update={"version": (newest or 0) + 1}))
 
 
@@ -44,8 +51,7 @@ def get(c: Connection, workflow_id: str) -> Workflow:
 @read_only
 def current(c: Connection, task_id: str) -> Workflow | None:
     """The newest version of a task's workflow; None when it has none."""
-    newest = _workflows.matching(task_id=task_id).order_by(tables.workflows.c.version.desc())
-    return _workflows.first(c, newest)
+    return next(iter(_workflows.all(c, _current, {"of_task": task_id, "most": 1})), None)
 
 
 @read_only

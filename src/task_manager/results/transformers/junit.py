@@ -52,7 +52,7 @@ def suite_of(name: str, tests: TestReport) -> TestSuite:
     suite = TestSuite(xml_text(name))
     suite.add_testcases([*map(_case, tests.failures), *map(_other_case, tests.others)])
     if tests.unnamed:
-        suite.add_property(UNNAMED, str(tests.unnamed))  # type: ignore[no-untyped-call]
+        suite.add_property(UNNAMED, str(tests.unnamed))
     # The counts are of all tests, also of those that have no case of their own.
     suite.tests, suite.failures, suite.errors = tests.total, tests.failed, tests.errors
     suite.skipped, suite.time = tests.skipped, tests.seconds
