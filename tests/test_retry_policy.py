@@ -24,7 +24,10 @@ LOST = failure(EngineLost.code)
         (failure(StepTimedOut.code), RetryCause.TIME_OUT),
         (failure(RUN_TIMED_OUT), RetryCause.TIME_OUT),
         (failure(StepFailed.code, "Connection reset by peer"), RetryCause.TRANSIENT),
-        (failure(StepFailed.code, "MemoryError"), None),
+        (failure(StepFailed.code, "MemoryError"), RetryCause.MEMORY),
+        (failure(StepFailed.code, "MemoryError\n[max_memory allows each process of a command 64MiB]"), None),
+        (failure(StepFailed.code, "No space left on device"), RetryCause.DISK),
+        (failure(StepFailed.code, "cat: a.txt: No such file or directory"), None),
         (failure(StepFailed.code), None),
         (failure("unheard_of"), None),
     ],
@@ -53,6 +56,14 @@ def test_a_failure_of_another_class_is_not_tried_again() -> None:
     policy = RetryPolicy(on=(RetryCause.TIME_OUT,))
     assert policy.delay_after(1, LOST, jitter=0) is None
     assert policy.delay_after(1, failure(StepTimedOut.code), jitter=0) is not None
+
+
+@pytest.mark.parametrize("cause", ["MemoryError", "No space left on device"])
+def test_what_ran_out_of_memory_or_disk_is_tried_again_only_where_that_is_allowed(cause: str) -> None:
+    exhausted = failure(StepFailed.code, cause)
+    assert RetryPolicy().delay_after(1, exhausted, jitter=0) is None
+    allowed = RetryPolicy(on=(RetryCause.MEMORY, RetryCause.DISK))
+    assert allowed.delay_after(1, exhausted, jitter=0) is not None
 
 
 def test_a_time_out_is_tried_again_when_it_may_take_longer() -> None:

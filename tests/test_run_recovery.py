@@ -88,6 +88,37 @@ async def test_after_a_time_out_the_limits_are_longer_where_that_is_allowed(tmp_
         assert [one.action for one in diagnosis.tried] == ["Tried again after 0 s, with 4 times the time."] * 2
 
 
+async def test_after_memory_ran_out_the_steps_run_alone_where_that_is_allowed(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"retry": {"strategy": "immediate", "on": ["memory"]}, "parallelism": 2}
+    image = {"image": "busybox"}
+    steps = [{"id": "large", "command": ["large"], **image}, {"id": "other", "command": ["other"], **image}]
+    running, most, attempts = 0, 0, 0
+
+    def answer(call: FakeCall) -> FakeExec:
+        nonlocal attempts
+        attempts += call.arguments == ("large",)
+        return failing("MemoryError") if call.arguments == ("large",) and attempts == 1 else FakeExec()
+
+    async with scene(tmp_path, answer, **settings) as s:
+
+        async def hold() -> None:
+            nonlocal running, most
+            running += 1
+            most = max(most, running if attempts > 1 else 0)
+            await asyncio.sleep(0)
+            running -= 1
+
+        s.engine.hold = hold
+        run, _ = await ended(s, pipeline={"steps": steps})
+        assert (run.status, run.attempt, most) == (WorkflowStatus.SUCCEEDED, 2, 1)
+        happened = await s.store.run(events.after, 0, run_id=run.id)
+        (told,) = [
+            one.reason.details["recovery"] for one in happened if one.reason and "recovery" in one.reason.details
+        ]
+        assert isinstance(told, dict)
+        assert (told["alone"], told["action"]) == (True, "Tried again after 0 s, each step alone on its worker.")
+
+
 async def test_a_time_out_ends_the_run_where_nothing_else_is_set(tmp_path: Path) -> None:
     pipeline = {"steps": [{"id": "only", "image": "busybox", "command": ["work"], "timeout": 0.05}]}
     async with scene(tmp_path, **AT_ONCE) as s:

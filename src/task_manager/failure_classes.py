@@ -45,10 +45,15 @@ tried again; `retry.on` names the failures:
 - Everything else ends the run at once: what a command does by itself, it does again.
 - `infrastructure`: a lost engine is reconnected first, within the attempt (`engine_reconnects`).
 - A time-out leads to another attempt with `retry.time_factor` times the limits, if that is more than 1; or with the
-  same limits, if `retry.on` has `time_out`. No limit of memory is raised: where the engine has one (`max_memory`), it
-  holds for all its commands.
+  same limits, if `retry.on` has `time_out`.
+- Where the memory was not enough and `retry.on` has `memory`, each step of the next attempts runs alone on its worker,
+  with all the memory that there is. Dagger knows no limit of memory for one step, so none is raised: where the embedded
+  engine has one (`engine_limits.memory`), it holds for each process of all commands, and who reaches it ends at once.
+- Where a disk is full and `retry.on` has `disk`, the embedded engine's cache is made half as large first: what was
+  unused the longest goes.
 - Where the engine's cache is damaged, or lacks an output of a step that it answered, the engine is started anew, what
-  is damaged is removed with what builds on it, and every step runs again.
+  is damaged is removed with what builds on it, and every step runs again. So it is where a command misses a file or
+  program, another step of the run was answered from the engine's cache, and that is found to be damaged.
 - A run whose command fails in the same way twice in a row is not tried again: its fingerprint is the same. Times,
   durations, addresses, ids, temporary paths and process numbers do not count. Failures of the infrastructure look the
   same each time, and are tried again all the same.

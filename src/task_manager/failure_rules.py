@@ -63,6 +63,9 @@ class Remedy(StrEnum):
 
     REPAIR_ENGINE_CACHE = "repair_engine_cache"
     """What is damaged in the embedded engine's cache is removed, and every step runs anew."""
+    CHECK_ENGINE_CACHE = "check_engine_cache"
+    """Where a step was answered from the embedded engine's cache, that is verified; if something is damaged, it is
+    repaired, and every step runs anew. Else the run ends."""
 
 
 def _known_signal(name: str) -> str:

@@ -38,6 +38,7 @@ from task_manager.running.outputs import export_outputs
 from task_manager.running.reasons import reason_of
 from task_manager.running.records import RunContext, RunObserver, StepOutcome
 from task_manager.running.run_session import ReconnectPolicy, RunSession, reconnecting
+from task_manager.running.step_places import StepPlaces
 from task_manager.workflow_status import Reason, StepStatus
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class PipelineRunner:
         self._settings = settings
         self._policy = policy or ReconnectPolicy(times=settings.engine_reconnects)
         self._clock = clock
-        self._slots = asyncio.Semaphore(settings.parallelism)
+        self._places = StepPlaces(settings.parallelism)
 
     async def prepare(self, plan: ExecutionPlan, context: RunContext, observer: RunObserver) -> PreparedRun:
         """Make the images ready, and tell which ones something else stands in for.
@@ -125,7 +126,7 @@ class PipelineRunner:
             settings=self._settings,
             policy=self._policy,
             clock=self._clock,
-            slots=self._slots,
+            places=self._places,
         )
         try:
             outcomes = await run.all_steps()
@@ -144,7 +145,7 @@ class _Run:
         settings: Settings,
         policy: ReconnectPolicy,
         clock: Callable[[], datetime],
-        slots: asyncio.Semaphore,
+        places: StepPlaces,
     ) -> None:
         self._prepared = prepared
         self._observer = observer
@@ -152,7 +153,7 @@ class _Run:
         self._settings = settings
         self._policy = policy
         self._clock = clock
-        self._slots = slots
+        self._places = places
         self._logs = LiveLogs(prepared.context.run_folder, int(settings.limits.output_bytes), prepared.context.scrubber)
         self._session = RunSession(
             communication, prepared.session, prepared.images, self._describing(), moved=self._go_on_in
@@ -196,7 +197,7 @@ class _Run:
         try:
             before = await asyncio.gather(*upstream)
             failed = [outcome.step.id for outcome in before if outcome.status is not StepStatus.SUCCEEDED]
-            outcome = self._skipped(step, failed) if failed else await self._in_slot(step)
+            outcome = self._skipped(step, failed) if failed else await self._in_place(step)
         except asyncio.CancelledError:
             self._logs.finish(step.id)
             await asyncio.shield(self._observer.step_ended(self._cancelled(step)))
@@ -205,8 +206,8 @@ class _Run:
         await self._observer.step_ended(outcome)
         return outcome
 
-    async def _in_slot(self, step: Step) -> StepOutcome:
-        async with self._slots:
+    async def _in_place(self, step: Step) -> StepOutcome:
+        async with self._places.taken(alone=self._prepared.context.alone):
             started = self._clock()
             image = self._prepared.images[step.image]
             await self._observer.step_started(step, image.reference, image.digest)

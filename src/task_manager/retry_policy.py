@@ -35,6 +35,17 @@ class RetryCause(StrEnum):
     """The command met something that passes, such as a service that did not answer."""
     TIME_OUT = "time_out"
     """A step or the run took longer than its limit."""
+    MEMORY = "memory"
+    """The memory was not enough; in the next attempts each step runs alone on its worker, with all that there is."""
+    DISK = "disk"
+    """A disk is full; before the next attempt the embedded engine's cache is halved."""
+
+
+_CAUSE_OF: Final = {
+    Resource.TIME: RetryCause.TIME_OUT,
+    Resource.MEMORY: RetryCause.MEMORY,
+    Resource.DISK: RetryCause.DISK,
+}
 
 
 def retry_cause(failure: Classification) -> RetryCause | None:
@@ -42,7 +53,7 @@ def retry_cause(failure: Classification) -> RetryCause | None:
     if not failure.again:
         return None
     if failure.failure_class is FailureClass.RESOURCE:
-        return RetryCause.TIME_OUT if failure.resource is Resource.TIME else None
+        return _CAUSE_OF.get(failure.resource) if failure.resource else None
     is_infrastructure = failure.failure_class is FailureClass.INFRASTRUCTURE
     return RetryCause.INFRASTRUCTURE if is_infrastructure else RetryCause.TRANSIENT
 

@@ -276,6 +276,7 @@ class RunExecutor:
             fresh=job.run.skip_cache or job.allowance.fresh,
             epochs={**job.last_failures, **dict.fromkeys(_from(pipeline, job.run.from_step), job.run.id)},
             scrubber=job.scrubber,
+            alone=job.allowance.alone,
         )
 
     async def _process(self, job: _Job, outcomes: Sequence[StepOutcome]) -> _End:
@@ -329,13 +330,7 @@ class RunExecutor:
     ) -> WorkflowRun:
         also = {} if engine is None else {"engine": engine}
         return await self._store.run(
-            runs.transition,
-            run_id,
-            status,
-            reason=reason,
-            now=self._clock(),
-            also=also,
-            worker_id=self._worker_id,
+            runs.transition, run_id, status, reason=reason, now=self._clock(), also=also, worker_id=self._worker_id
         )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -11,16 +12,17 @@ from pydantic import JsonValue
 
 from task_manager.communication import DaggerCommunicationManager
 from task_manager.config import Settings
-from task_manager.engine_cache import verify_cache
+from task_manager.engine_cache import cache_statistics, prune_cache, verify_cache
 from task_manager.errors import EngineLost, TaskManagerError
 from task_manager.failure_rules import Classification, FailureClass, Remedy
 from task_manager.models import Event, WorkflowRun
 from task_manager.pipeline import Pipeline
 from task_manager.results.diagnosis import RECOVERY, Tried, tried
 from task_manager.results.failures import Failure
+from task_manager.results.wording import size_text
 from task_manager.retry_policy import RetryCause, RetryPolicy, retry_cause
 from task_manager.run_diagnosis import events_of_run, failure_of_run
-from task_manager.store import Store, runs
+from task_manager.store import Store, runs, steps
 from task_manager.structured_log import get_logger
 from task_manager.workflow_status import Reason, WorkflowStatus
 
@@ -28,6 +30,7 @@ log = get_logger(__name__)
 
 _LONGEST: Final = 7 * 24 * 3600.0
 _EMBEDDED: Final = "embedded"
+_CHECK_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,12 @@ class Allowance:
     Attributes:
         time_factor: How many times longer its time limits are.
         fresh: Whether no step may be answered from the engine's cache.
+        alone: Whether each step runs alone on its worker.
     """
 
     time_factor: float = 1.0
     fresh: bool = False
+    alone: bool = False
 
     def limit(self, seconds: float) -> float:
         """A time limit in seconds, as it is in this attempt."""
@@ -118,6 +123,7 @@ class RunRecovery:
         policy = _policy(pipeline, self._settings)
         if failure is None:
             return None
+        failure = await self._as_the_cache_tells(run, failure, policy, happened)
         delay = policy.delay_after(run.attempt, failure.classification, self._jitter())
         if delay is None:
             return None
@@ -126,7 +132,7 @@ class RunRecovery:
             return None
         action = await self._prepare(run, failure.classification, delay, policy)
         following = _following(_last_allowance(happened), failure.classification, policy)
-        told = {**_told(failure, action), "time_factor": following.time_factor, "fresh": following.fresh}
+        told = {**_told(failure, action), **asdict(following)}
         return Retry(delay, reason.model_copy(update={"details": {**reason.details, RECOVERY: told}}))
 
     async def allowance(self, run: WorkflowRun) -> Allowance:
@@ -138,9 +144,50 @@ class RunRecovery:
         again = f"Tried again after {delay:.2g} s"
         if failure.remedy is Remedy.REPAIR_ENGINE_CACHE and _EMBEDDED in (run.engine or ""):
             return f"{await self._repaired()} {again}; every step runs anew."
+        if retry_cause(failure) is RetryCause.DISK and _EMBEDDED in (run.engine or ""):
+            return f"{await self._halved()} {again}."
+        if retry_cause(failure) is RetryCause.MEMORY:
+            return f"{again}, each step alone on its worker."
         if _gets_longer(failure, policy):
             return f"{again}, with {policy.time_factor:g} times the time."
         return f"{again}."
+
+    async def _as_the_cache_tells(
+        self, run: WorkflowRun, failure: Failure, policy: RetryPolicy, happened: Sequence[Event]
+    ) -> Failure:
+        """The failure, or one of the engine's cache where that explains it: a file that it lost fails a command."""
+        found = failure.classification
+        damaged = replace(
+            found, failure_class=FailureClass.INFRASTRUCTURE, again=True, remedy=Remedy.REPAIR_ENGINE_CACHE
+        )
+        if (
+            found.remedy is not Remedy.CHECK_ENGINE_CACHE
+            or _EMBEDDED not in (run.engine or "")
+            or policy.delay_after(run.attempt, damaged, 0.0) is None
+            or _last_allowance(happened).fresh
+            or not any(step.cached for step in await self._store.run(steps.of_run, run.id))
+        ):
+            return failure
+        return replace(failure, classification=damaged) if await self._is_cache_damaged() else failure
+
+    async def _is_cache_damaged(self) -> bool:
+        try:
+            async with asyncio.timeout(_CHECK_SECONDS):
+                found = await verify_cache(self._settings, repair=False)
+        except (TimeoutError, TaskManagerError) as error:
+            log.warning("engine_cache_not_verified", error=str(error))
+            return False
+        return not found.sound
+
+    async def _halved(self) -> str:
+        """The embedded engine's cache is made half as large: what was unused the longest goes."""
+        try:
+            before = await cache_statistics(self._settings)
+            pruned = await prune_cache(self._settings, max_bytes=str(before.bytes // 2), max_age=None, dry_run=False)
+        except TaskManagerError as error:
+            log.warning("engine_cache_not_pruned", error=error.message)
+            return f"The engine's cache could not be made smaller: {error.message}"
+        return f"Of the engine's cache {pruned.removed} entries ({size_text(pruned.freed)}) were removed."
 
     async def _repaired(self) -> str:
         """The engine is started anew, because what a session uses cannot be removed; other runs here go on in it."""
@@ -162,13 +209,14 @@ def _last_allowance(happened: Sequence[Event]) -> Allowance:
     for event in reversed(happened):
         told = event.reason.details.get(RECOVERY) if event.reason else None
         if isinstance(told, dict) and "time_factor" in told:
-            return Allowance(float(str(told["time_factor"])), bool(told.get("fresh")))
+            return Allowance(float(str(told["time_factor"])), bool(told.get("fresh")), bool(told.get("alone")))
     return Allowance()
 
 
 def _following(allowance: Allowance, failure: Classification, policy: RetryPolicy) -> Allowance:
     factor = policy.time_factor if _gets_longer(failure, policy) else 1.0
-    return Allowance(allowance.time_factor * factor, failure.remedy is Remedy.REPAIR_ENGINE_CACHE)
+    alone = allowance.alone or retry_cause(failure) is RetryCause.MEMORY
+    return Allowance(allowance.time_factor * factor, failure.remedy is Remedy.REPAIR_ENGINE_CACHE, alone)
 
 
 def _gets_longer(failure: Classification, policy: RetryPolicy) -> bool:

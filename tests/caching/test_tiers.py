@@ -17,6 +17,7 @@ from prometheus_client import generate_latest
 from task_manager.caching.entries import encoded
 from task_manager.caching.metrics import CacheMetrics
 from task_manager.caching.tiers import Tier, disk_tier, memory_tier, shared_tier
+from task_manager.errors import InvalidConfiguration
 from task_manager.workflow_cache import REMOVED, RESULTS, Found, Missing, Selection, WorkflowCache
 from tests.caching.entries import NOW, an_entry
 from tests.environment.postgresql import PostgresqlServer
@@ -33,7 +34,7 @@ def metrics() -> CacheMetrics:
     return CacheMetrics()
 
 
-@pytest.fixture(params=["memory", "disk", "redis", "postgresql", "s3"])
+@pytest.fixture(params=["memory", "disk", "redis", "postgresql", "s3", "s3 below a prefix"])
 def make(request: pytest.FixtureRequest, tmp_path: Path, metrics: CacheMetrics) -> Make:
     """Makes the tier, always over the same data."""
     if request.param == "memory":
@@ -44,9 +45,9 @@ def make(request: pytest.FixtureRequest, tmp_path: Path, metrics: CacheMetrics) 
     if request.param == "redis":
         server: RedisServer = request.getfixturevalue("redis")
         return lambda: shared_tier(server.url(), SECONDS, metrics)
-    if request.param == "s3":
+    if request.param.startswith("s3"):
         bucket: str = request.getfixturevalue("s3_bucket")
-        return lambda: shared_tier(bucket, SECONDS, metrics)
+        return lambda: shared_tier(bucket if request.param == "s3" else f"{bucket}/team/cache/", SECONDS, metrics)
     database: PostgresqlServer = request.getfixturevalue("postgresql")
     url = database.url(database.new_database())
     return lambda: shared_tier(url, SECONDS, metrics)
@@ -73,6 +74,26 @@ async def test_what_was_put_is_found_as_it_was(tier: Tier, metrics: CacheMetrics
     assert reason(await cache.get(entry.key)) == "not_stored"
     assert await cache.put(entry)
     assert await cache.get(entry.key) == Found(entry, tier.name)
+
+
+async def test_prefixes_of_one_bucket_share_nothing(s3_bucket: str, metrics: CacheMetrics) -> None:
+    first, second, whole = (shared_tier(f"{s3_bucket}{end}", SECONDS, metrics) for end in ("/a", "/b", ""))
+    try:
+        entry = an_entry()
+        assert await over(first, metrics=metrics).put(entry)
+        assert isinstance(await over(first, metrics=metrics).get(entry.key), Found)
+        for other in (second, whole):
+            assert reason(await over(other, metrics=metrics).get(entry.key)) == "not_stored"
+    finally:
+        for tier in (first, second, whole):
+            await tier.close()
+
+
+@pytest.mark.parametrize("url", ["s3://", "s3:///prefix", "s3://bucket?endpoint=x", "s3://key:word@bucket"])
+def test_an_address_that_is_no_bucket_is_refused_without_its_password(url: str, metrics: CacheMetrics) -> None:
+    with pytest.raises(InvalidConfiguration, match="s3://BUCKET/PREFIX") as refused:
+        shared_tier(url, SECONDS, metrics)
+    assert "word" not in str(refused.value)
 
 
 async def test_another_process_finds_it_too(make: Make, metrics: CacheMetrics) -> None:

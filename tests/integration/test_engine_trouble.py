@@ -257,3 +257,29 @@ async def test_a_file_that_is_gone_from_the_engines_cache_is_made_anew_by_itself
     (told,) = [one.reason.details["recovery"] for one in happened if one.reason and "recovery" in one.reason.details]
     assert isinstance(told, dict)
     assert (told["rule"], told["fresh"]) == ("cached_output_gone", True)
+
+
+async def test_a_command_that_misses_what_the_engines_cache_lost_runs_again_on_a_repaired_cache(
+    workshop: OpenWorkshop, busybox_image: str, tmp_path: Path
+) -> None:
+    first = sh("echo made > out.txt", step="first", outputs=[FILE], image=busybox_image)
+    settings: dict[str, object] = {"data_dir": tmp_path / "data", "retry": {"strategy": "immediate"}}
+    async with workshop(**settings) as shop:
+        second = sh("cat in.txt", step="second", sources=[FROM_FIRST], image=busybox_image)
+        assert (await shop.run_steps(first, second)).run.status is WorkflowStatus.SUCCEEDED
+    (kept,) = [file for file in (tmp_path / "data" / "engine").rglob("in.txt") if file.read_text() == "made\n"]
+    kept.unlink()
+    async with workshop(**settings) as shop:
+        second = sh("cat in.txt && echo other", step="second", sources=[FROM_FIRST], image=busybox_image)
+        state = await shop.run_steps(first, second, title="Again")
+        assert (state.run.status, state.run.attempt) == (WorkflowStatus.SUCCEEDED, 2)
+        assert state.steps[1].stdout_tail.split() == ["made", "other"]
+        happened = await shop.integration.store.run(events.after, 0, run_id=state.run.id)
+        (told,) = [
+            one.reason.details["recovery"] for one in happened if one.reason and "recovery" in one.reason.details
+        ]
+        assert isinstance(told, dict)
+        assert (told["rule"], told["fresh"]) == ("file_missing", True)
+        missing = sh("cat no-such-file", step="second", sources=[FROM_FIRST], image=busybox_image)
+        state = await shop.run_steps(first, missing, title="Its own fault")
+        assert (state.run.status, state.run.attempt) == (WorkflowStatus.FAILED, 1)

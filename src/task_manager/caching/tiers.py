@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from purgatory.domain.model import Context, OpenedState
 
 from task_manager.caching.metrics import CacheMetrics
+from task_manager.errors import InvalidConfiguration
 from task_manager.structured_log import get_logger
 
 if TYPE_CHECKING:
@@ -314,19 +315,27 @@ def shared_tier(url: str, timeout: float, metrics: CacheMetrics) -> Tier:
     """A tier that several machines share.
 
     Args:
-        url: `redis://…`, `rediss://…`, `valkey://…`, `valkeys://…`, `postgresql://…` or `s3://BUCKET`.
+        url: `redis://…`, `rediss://…`, `valkey://…`, `valkeys://…`, `postgresql://…` or `s3://BUCKET[/PREFIX]`.
         timeout: Seconds that a call may take.
         metrics: Where is counted what happens.
 
     Raises:
         ImportError: The library for such addresses is not installed.
+        InvalidConfiguration: The address names no bucket, or more than a bucket and a prefix.
     """
     scheme = url.partition("://")[0]
     if scheme in ("redis", "rediss", "valkey", "valkeys"):
         return _redis_tier(url.replace("valkey", "redis", 1), timeout, metrics)
     if scheme == "postgresql":
         return _postgresql_tier(url, timeout, metrics)
-    return _s3_tier(url.partition("://")[2].strip("/"), timeout, metrics)
+    place = url.partition("://")[2]
+    bucket, _, prefix = place.partition("/")
+    if not bucket or set(place) & set("?#@"):
+        raise InvalidConfiguration(
+            "The cache's address has another form than s3://BUCKET/PREFIX: it names no bucket, or more than that.",
+            remedy="Say the store's address, region and credentials as AWS's tools read them: AWS_ENDPOINT_URL, ….",
+        )
+    return _s3_tier(bucket, prefix.strip("/"), timeout, metrics)
 
 
 def _redis_tier(url: str, timeout: float, metrics: CacheMetrics) -> Tier:
@@ -347,9 +356,12 @@ def _postgresql_tier(url: str, timeout: float, metrics: CacheMetrics) -> Tier:
     return Tier("postgresql", store, metrics, timeout=timeout, close=store.close)
 
 
-def _s3_tier(bucket: str, timeout: float, metrics: CacheMetrics) -> Tier:
+def _s3_tier(bucket: str, prefix: str, timeout: float, metrics: CacheMetrics) -> Tier:
     from key_value.aio.stores.s3 import S3Store
+    from key_value.aio.wrappers.prefix_collections import PrefixCollectionsWrapper
 
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # as above
         store = S3Store(bucket_name=bucket)
-    return Tier("s3", store, metrics, timeout=timeout, close=store.close)
+    # Collections are the folders of a bucket.
+    placed: AsyncKeyValueProtocol = PrefixCollectionsWrapper(store, f"{prefix}/") if prefix else store
+    return Tier("s3", placed, metrics, timeout=timeout, close=store.close)

@@ -27,6 +27,7 @@ class RunContext:
         epochs: For a step that failed in an earlier run, that run's id: what it left in the engine's cache is not
             used again.
         scrubber: What must not be written.
+        alone: Whether each step runs without any other at its side, in this process.
     """
 
     run_id: str
@@ -36,6 +37,7 @@ class RunContext:
     fresh: bool = False
     epochs: Mapping[str, str] = field(default_factory=dict)
     scrubber: Scrubber = field(default_factory=Scrubber)
+    alone: bool = False
 
 
 @dataclass(frozen=True)
