@@ -14,10 +14,30 @@ def try_lock(file: Path) -> int | None:
     Raises:
         OSError: The file cannot be opened.
     """
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = _open(file)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
         return None
     return descriptor
+
+
+def share_lock(file: Path) -> int:
+    """Lock a file together with others who share it, which keeps everybody else from locking it.
+
+    It waits for one who has it alone.
+
+    Returns:
+        A descriptor whose closing ends this share.
+
+    Raises:
+        OSError: The file cannot be opened.
+    """
+    descriptor = _open(file)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return descriptor
+
+
+def _open(file: Path) -> int:
+    return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

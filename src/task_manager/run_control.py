@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from task_manager.run_starting import RunStarter
 from task_manager.store import Store, projects, queue, runs, tasks, workflows
 from task_manager.store.idempotency import Call
 from task_manager.structured_log import get_logger
+from task_manager.worker_place import wanted
 from task_manager.workflow_creation import WorkflowMaker
 from task_manager.workflow_status import Reason
 
@@ -30,6 +31,7 @@ T = TypeVar("T")
 
 _CANCEL_SECONDS = 10.0
 _ENSURE_SECONDS = 0.5
+_TRY_AGAIN_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -267,6 +269,32 @@ class RunControl:
             for task in (waited, guard):
                 task.cancel()
             await asyncio.wait([waited, guard])
+
+    @contextlib.asynccontextmanager
+    async def holding_worker(self) -> AsyncIterator[None]:
+        """As long as it is entered, there is a worker: it does not leave when idle, and is replaced when it died.
+
+        Where it cannot be started, that is logged, and tried again.
+
+        Raises:
+            StoreUnwritable: The data folder cannot be written.
+        """
+        with wanted(self.settings.data_dir):
+            holding = asyncio.create_task(self._hold_worker(), name="hold worker")
+            try:
+                yield
+            finally:
+                holding.cancel()
+                await asyncio.wait([holding])
+
+    async def _hold_worker(self) -> None:
+        while True:
+            try:
+                await self._open.execution.ensure()
+                await self._keep_executing()
+            except WorkerError as error:
+                log.warning("no_worker", error=str(error))
+                await asyncio.sleep(_TRY_AGAIN_SECONDS)
 
     async def _have_executed(self) -> None:
         """Have a worker for what was just queued, which stays queued without one; who waits for it meets the error."""

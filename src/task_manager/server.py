@@ -133,7 +133,8 @@ async def serve(
                 connections.end_all()
 
             http = _http_server(app, lambda: ready(_address_of(listener)), end_streams)
-            await _serve_until_cancelled(http, listener)
+            async with _holding_worker(application):
+                await _serve_until_cancelled(http, listener)
 
 
 def _pages() -> Callable[[Application], Face]:
@@ -141,6 +142,23 @@ def _pages() -> Callable[[Application], Face]:
     from task_manager.dashboard.face import DashboardFace
 
     return DashboardFace
+
+
+@contextlib.asynccontextmanager
+async def _holding_worker(application: Application) -> AsyncIterator[None]:
+    """Have a worker as long as it is entered, without waiting for one: requests are answered before it is there."""
+
+    async def hold() -> None:
+        workflows = await application.workflows()
+        async with workflows.holding_worker():
+            await asyncio.Event().wait()
+
+    holding = asyncio.create_task(hold(), name="hold worker")
+    try:
+        yield
+    finally:
+        holding.cancel()
+        await asyncio.wait([holding])
 
 
 async def _serve_until_cancelled(http: uvicorn.Server, listener: socket.socket) -> None:

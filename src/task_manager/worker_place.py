@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
 from task_manager.errors import StoreUnwritable
-from task_manager.file_locks import try_lock
+from task_manager.file_locks import share_lock, try_lock
 
 _MOST_PLACES: Final = 64
 _FOLDER: Final = "workers"
 _FIRST: Final = "1.lock"
+_WANTED: Final = "wanted.lock"
 
 
 @dataclass
@@ -57,14 +60,28 @@ class WorkerPlace:
 
 def is_held(data_dir: Path) -> bool:
     """Whether a process holds a data folder's first place."""
-    file = data_dir / _FOLDER / _FIRST
-    if not file.exists():
-        return False
-    descriptor = _lock(file)
-    if descriptor is None:
-        return True
-    os.close(descriptor)
-    return False
+    return _is_locked(data_dir / _FOLDER / _FIRST)
+
+
+@contextmanager
+def wanted(data_dir: Path) -> Iterator[None]:
+    """As long as it is entered, a data folder's worker does not leave for having nothing to do.
+
+    Raises:
+        StoreUnwritable: The data folder cannot be written.
+    """
+    with _writing(data_dir / _FOLDER / _WANTED) as file:
+        # Others have it to themselves only for the moment in which they look whether anybody wants the worker.
+        descriptor = share_lock(file)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_wanted(data_dir: Path) -> bool:
+    """Whether a process wants a data folder's worker to stay."""
+    return _is_locked(data_dir / _FOLDER / _WANTED)
 
 
 def served_by(data_dir: Path) -> int | None:
@@ -75,10 +92,26 @@ def served_by(data_dir: Path) -> int | None:
         return None
 
 
+def _is_locked(file: Path) -> bool:
+    if not file.exists():
+        return False
+    descriptor = _lock(file)
+    if descriptor is None:
+        return True
+    os.close(descriptor)
+    return False
+
+
 def _lock(file: Path) -> int | None:
+    with _writing(file):
+        return try_lock(file)
+
+
+@contextmanager
+def _writing(file: Path) -> Iterator[Path]:
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return try_lock(file)
+        yield file
     except OSError as error:
         raise StoreUnwritable(
             f"{file} cannot be written: {error.strerror}.", remedy="Make it yours to write, or choose another folder."

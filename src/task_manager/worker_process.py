@@ -20,7 +20,7 @@ from task_manager.run_executor import RunExecutor
 from task_manager.store import Store, queue, workers
 from task_manager.structured_log import get_logger
 from task_manager.worker import Worker
-from task_manager.worker_place import WorkerPlace, is_held
+from task_manager.worker_place import WorkerPlace, is_held, is_wanted
 
 log = get_logger(__name__)
 
@@ -105,6 +105,8 @@ async def _warm_up(communication: DaggerCommunicationManager) -> None:
 
 async def _is_idle(worker: Worker, store: Store, settings: Settings) -> bool:
     since = worker.idle_since
+    if is_wanted(settings.data_dir):
+        return False
     if since is None or (utc_now() - since).total_seconds() < settings.idle_seconds:
         return False
     return not await _has_work(store)

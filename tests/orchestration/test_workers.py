@@ -23,6 +23,7 @@ import pytest
 from task_manager.errors import Conflict
 from task_manager.models import WorkflowRun
 from task_manager.pipeline import HOST_TOOLCHAIN
+from task_manager.worker_place import is_held, served_by
 from task_manager.workflow_status import WorkflowStatus
 from tests.environment.postgresql import PostgresqlServer
 from tests.environment.processes import (
@@ -240,6 +241,19 @@ async def another_worker(data_dir: Path, url: str, *, cache: str = "false") -> A
 
 def held_places(data_dir: Path) -> list[Path]:
     return list((data_dir / "workers").glob("*.lock"))
+
+
+async def test_a_worker_that_is_held_stays_and_is_replaced_when_it_died(tmp_path: Path) -> None:
+    """Let go, it leaves as soon as it is idle."""
+    async with service(tmp_path, idle_seconds=0.1) as shop:
+        async with shop.integration.holding_worker():
+            first = await registered(shop)
+            ran = await shop.integration.execute_task_workflow(await shop.task("T", step("true")))
+            assert (await shop.integration.wait_for_run(ran.id)).status is WorkflowStatus.SUCCEEDED
+            assert await registered(shop) == first
+            await shop.kill_worker()
+            await until(lambda: served_by(tmp_path) not in {None, *first})
+        await until(lambda: not is_held(tmp_path))
 
 
 async def test_each_data_folder_gets_a_worker_of_its_own(tmp_path: Path) -> None:
