@@ -294,6 +294,8 @@ class WorkflowRun(Record):
         cache_key: What its result is kept under; none before it was computed, or when there is none.
         original_run_id: The run whose result it has from the cache; none when it was executed itself.
         flight: Its cache key while it is executed: equal runs wait for it.
+        traceparent: The trace that it is a part of, as in W3C's Trace Context; none outside of any.
+        tracestate: What the systems of that trace pass on with it.
     """
 
     id: str
@@ -328,6 +330,8 @@ class WorkflowRun(Record):
     cache_key: str | None = None
     original_run_id: str | None = None
     flight: str | None = None
+    traceparent: str | None = None
+    tracestate: str | None = None
     revision: int = 1
 
 

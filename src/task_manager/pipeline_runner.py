@@ -39,6 +39,7 @@ from task_manager.running.reasons import reason_of
 from task_manager.running.records import RunContext, RunObserver, StepOutcome
 from task_manager.running.run_session import ReconnectPolicy, RunSession, reconnecting
 from task_manager.running.step_places import StepPlaces
+from task_manager.running.step_tracing import step_told
 from task_manager.workflow_status import Reason, StepStatus
 
 if TYPE_CHECKING:
@@ -208,22 +209,28 @@ class _Run:
 
     async def _in_place(self, step: Step) -> StepOutcome:
         async with self._places.taken(alone=self._prepared.context.alone):
-            started = self._clock()
-            image = self._prepared.images[step.image]
-            await self._observer.step_started(step, image.reference, image.digest)
-            self._register(step, image, ContainerState.RUNNING, started)
-            outcome = await self._attempts(step)
-            outcome = replace(
-                outcome,
-                image=image.reference,
-                image_digest=image.digest,
-                started_at=started,
-                finished_at=self._clock(),
-                cached=await self._logs.cached(step.id) if outcome.exit_code is not None else None,
-            )
-            outcome = _told_by_the_cache(outcome)
-            self._register(step, image, state_of_step(outcome.status), started, outcome.finished_at)
-            return outcome
+            with step_told(step.id) as telling:
+                outcome = await self._carried_out(step)
+                telling.ended(outcome)
+        return outcome
+
+    async def _carried_out(self, step: Step) -> StepOutcome:
+        started = self._clock()
+        image = self._prepared.images[step.image]
+        await self._observer.step_started(step, image.reference, image.digest)
+        self._register(step, image, ContainerState.RUNNING, started)
+        outcome = await self._attempts(step)
+        outcome = replace(
+            outcome,
+            image=image.reference,
+            image_digest=image.digest,
+            started_at=started,
+            finished_at=self._clock(),
+            cached=await self._logs.cached(step.id) if outcome.exit_code is not None else None,
+        )
+        outcome = _told_by_the_cache(outcome)
+        self._register(step, image, state_of_step(outcome.status), started, outcome.finished_at)
+        return outcome
 
     async def _attempts(self, step: Step) -> StepOutcome:
         for attempt in range(1, step.retries + 2):

@@ -56,7 +56,7 @@ from task_manager.store import (
     tasks,
     workflows,
 )
-from task_manager.structured_log import get_logger
+from task_manager.structured_log import get_logger, scrub
 from task_manager.task_sources import resolve_task_sources
 from task_manager.workflow_status import Reason, StepStatus, WorkflowStatus
 
@@ -156,7 +156,7 @@ class RunExecutor:
             self._wishes[run_id].set()
 
     async def _execute(self, job: _Job, wish: asyncio.Event) -> WorkflowRun:
-        run_id = job.run.id
+        scrub(job.scrubber.text)
         if job.run.status is WorkflowStatus.CANCELLING:
             wish.set()
         limit = self._time_limit(job)
@@ -171,12 +171,12 @@ class RunExecutor:
         except TaskManagerError as error:
             ended = WorkflowStatus.FAILED, reason_of(error)
         except Exception as error:
-            log.exception("run_crashed", run_id=run_id)
+            log.exception("run_crashed", run_id=job.run.id)
             text = f"The run met an unexpected error: {type(error).__name__}: {error}"
             ended = WorkflowStatus.FAILED, Reason(code="internal_error", text=text)
         if ended is None:
             await asyncio.to_thread(clear_run_folder, job.folder)
-            return await self._store.run(queue.end_cancelled, run_id, now=self._clock())
+            return await self._store.run(queue.end_cancelled, job.run.id, now=self._clock())
         return await self._end(job, *ended)
 
     async def _end(self, job: _Job, status: WorkflowStatus, reason: Reason | None) -> WorkflowRun:

@@ -13,10 +13,12 @@ from typing import Any
 from task_manager.models import Task, Workflow, WorkflowRun, new_id
 from task_manager.pipeline import HostSource
 from task_manager.repeated_calls import once_all
+from task_manager.run_tracing import about_run
 from task_manager.snapshots import Snapshots
 from task_manager.source_listing import Listing
 from task_manager.store import Connection, Store, projects, queue, runs
 from task_manager.store.idempotency import Call
+from task_manager.tracing import SpanHandle, current_context, span
 from task_manager.workflow_status import Reason
 
 
@@ -70,21 +72,24 @@ class RunStarter:
             StoreError: The sources cannot be kept.
             Conflict: The call's key was used with other arguments.
         """
-        new = {
-            start.task.id: self._new(
-                start.task,
-                start.workflow,
-                actor=actor,
-                skip_cache=skip_cache,
-                parameters=start.workflow.parameters,
-                snapshot=await self._snapshot(start.task, start.workflow),
-                warnings=_warnings(start.workflow, warning),
-            )
-            for start in starts
-        }
-        after = [[new[one].id if one in new else one for one in start.after] for start in starts]
-        runs_after = tuple(zip(new.values(), after, strict=True))
-        return await once_all(self._store, call, runs.get, partial(_start, runs_after), now=self._clock())
+        with span("execute", {"task_manager.runs": len(starts), "task_manager.actor": actor}) as traced:
+            new = {
+                start.task.id: self._new(
+                    start.task,
+                    start.workflow,
+                    actor=actor,
+                    skip_cache=skip_cache,
+                    parameters=start.workflow.parameters,
+                    snapshot=await self._snapshot(start.task, start.workflow),
+                    warnings=_warnings(start.workflow, warning),
+                )
+                for start in starts
+            }
+            after = [[new[one].id if one in new else one for one in start.after] for start in starts]
+            runs_after = tuple(zip(new.values(), after, strict=True))
+            started = await once_all(self._store, call, runs.get, partial(_start, runs_after), now=self._clock())
+            _tell(traced, started)
+            return started
 
     async def start_again(
         self,
@@ -99,19 +104,22 @@ class RunStarter:
     ) -> WorkflowRun:
         """Write a run that repeats another one, with the sources of that one as far as they are still there."""
         kept = run.snapshot is not None and self._snapshots.path(run.snapshot).is_dir()
-        again = self._new(
-            task,
-            workflow,
-            actor=actor,
-            skip_cache=run.skip_cache and from_step is None,
-            parameters=run.parameters,
-            snapshot=run.snapshot if kept else await self._snapshot(task, workflow),
-            warnings=_warnings(workflow, warning),
-            rerun_of=run.id,
-            from_step=from_step,
-        )
-        runs_after = ((again, ()),)
-        return (await once_all(self._store, call, runs.get, partial(_start, runs_after), now=again.created_at))[0]
+        with span("execute", {"task_manager.runs": 1, "task_manager.actor": actor}) as traced:
+            again = self._new(
+                task,
+                workflow,
+                actor=actor,
+                skip_cache=run.skip_cache and from_step is None,
+                parameters=run.parameters,
+                snapshot=run.snapshot if kept else await self._snapshot(task, workflow),
+                warnings=_warnings(workflow, warning),
+                rerun_of=run.id,
+                from_step=from_step,
+            )
+            runs_after = ((again, ()),)
+            started = await once_all(self._store, call, runs.get, partial(_start, runs_after), now=again.created_at)
+            _tell(traced, started)
+            return started[0]
 
     def _new(self, task: Task, workflow: Workflow, **fields: Any) -> WorkflowRun:
         now = self._clock()
@@ -126,6 +134,7 @@ class RunStarter:
             created_at=now,
             updated_at=now,
             **fields,
+            **(current_context() or {}),
         )
 
     async def _snapshot(self, task: Task, workflow: Workflow) -> str | None:
@@ -140,6 +149,12 @@ class RunStarter:
     def _keep(self, folder: Path, *, ignored: bool) -> str | None:
         # Of a folder that is missing the run itself tells.
         return self._snapshots.take(folder, ignored=ignored) if folder.is_dir() else None
+
+
+def _tell(traced: SpanHandle, started: Sequence[WorkflowRun]) -> None:
+    """Name the run that was started, where it is one."""
+    if len(started) == 1:
+        traced.set(about_run(started[0]))
 
 
 def _warnings(workflow: Workflow, warning: Reason | None) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from task_manager.login import LoginPages
 from task_manager.metrics import Metrics
 from task_manager.open_connections import OpenConnections
 from task_manager.problem_documents import problem_document
+from task_manager.request_tracing import traced
 
 if TYPE_CHECKING:
     import uvicorn
@@ -83,7 +84,7 @@ def create_app(
     ]
     served = Starlette(routes=routes, lifespan=lifespan)
     guard = Guard(served, application.access, hosts, require_token=require_token, connections=connections)
-    return metrics.measured(guard)
+    return traced(metrics.measured(guard))
 
 
 async def serve(

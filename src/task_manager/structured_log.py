@@ -1,16 +1,27 @@
 """Log lines as `event key=value …` through the standard library's logging, so that whoever embeds this package decides.
 
-Nothing is printed on standard output, and tracebacks show no values of variables.
+Nothing is printed on standard output, and tracebacks show no values of variables. What a line is about is bound once,
+where that begins (`about`), and stands in every line that is written from there on; so do the ids of the
+current trace. Secrets that are known there (`scrub`) are taken out of what is written.
 """
 
 from __future__ import annotations
 
+import json
 import logging
-from typing import Any
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any, Final
 
 import structlog
 
 _render = structlog.processors.LogfmtRenderer(key_order=["event"], drop_missing=True)
+_scrub: ContextVar[Callable[[str], str] | None] = ContextVar("task_manager_scrub", default=None)
+_FIELDS: Final = "task_manager_fields"
+_API: Final = "opentelemetry.trace"
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
@@ -18,14 +29,96 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     logger: structlog.stdlib.BoundLogger = structlog.wrap_logger(
         logging.getLogger(name),
         wrapper_class=structlog.stdlib.BoundLogger,
-        processors=[structlog.stdlib.filter_by_level, _as_logging_call],
+        processors=[structlog.stdlib.filter_by_level, _with_surroundings, _as_logging_call],
     )
     return logger
+
+
+@contextmanager
+def about(**values: str | int | None) -> Iterator[None]:
+    """Say what the lines of the block are about; what is begun in it says so, too."""
+    with structlog.contextvars.bound_contextvars(**_given(values)):
+        yield
+
+
+def scrub(clean: Callable[[str], str]) -> None:
+    """Take secrets out of the lines that the current asyncio task writes from here on.
+
+    Args:
+        clean: Returns a text without them.
+    """
+    _scrub.set(clean)
+
+
+class JsonLines(logging.Formatter):
+    """Each record as one JSON object: `time` (UTC), `level`, `logger`, `event`, then its values."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end."""
+        fields: Mapping[str, Any] | None = getattr(record, _FIELDS, None)
+        said = fields if fields is not None else _cleaned({"event": record.getMessage(), **_surroundings()})
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            **said,
+        }
+        if record.exc_info:
+            line["exception"] = _clean(self.formatException(record.exc_info))
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+class TextLines(logging.Formatter):
+    """Each record as `LEVEL logger: event key=value …`."""
+
+    def __init__(self) -> None:
+        super().__init__("%(levelname)s %(name)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end; a traceback stands in lines of its own."""
+        return _clean(super().format(record))
+
+
+def _given(values: Mapping[str, str | int | None]) -> dict[str, str | int]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _with_surroundings(
+    _logger: logging.Logger, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    return {**event, **{name: value for name, value in _surroundings().items() if name not in event}}
+
+
+def _surroundings() -> dict[str, Any]:
+    """What is bound here, and the current trace."""
+    return {**structlog.contextvars.get_contextvars(), **_trace()}
+
+
+def _trace() -> dict[str, str]:
+    """The ids of the current span; where nothing has loaded OpenTelemetry, there is none."""
+    if _API not in sys.modules:
+        return {}
+    from opentelemetry import trace
+
+    span = trace.get_current_span().get_span_context()
+    if not span.is_valid:
+        return {}
+    return {"trace_id": trace.format_trace_id(span.trace_id), "span_id": trace.format_span_id(span.span_id)}
 
 
 def _as_logging_call(
     logger: logging.Logger, method: str, event: structlog.typing.EventDict
 ) -> tuple[tuple[str], dict[str, Any]]:
     exc_info = event.pop("exc_info", None)
-    line = str(_render(logger, method, event)).removeprefix("event=")
-    return (line,), {"exc_info": exc_info}
+    fields = _cleaned(event)
+    line = str(_render(logger, method, dict(fields))).removeprefix("event=")
+    return (line,), {"exc_info": exc_info, "extra": {_FIELDS: fields}}
+
+
+def _cleaned(event: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _clean(value) if isinstance(value, str) else value for name, value in event.items()}
+
+
+def _clean(text: str) -> str:
+    clean = _scrub.get()
+    return clean(text) if clean is not None else text

@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import aclosing, suppress
+from contextlib import AbstractContextManager, aclosing, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from importlib.metadata import version
@@ -21,9 +21,11 @@ from task_manager.errors import NotFound, RunTaken, TaskManagerError
 from task_manager.models import Event, EventKind, WorkerRecord, WorkerState, WorkflowRun, utc_now
 from task_manager.orchestration import Attempt, Orchestrator
 from task_manager.run_executor import RunExecutor
+from task_manager.run_tracing import conclude, record_cached, traced_attempt
 from task_manager.snapshots import Snapshots
 from task_manager.store import Connection, Store, events, queue, read_only, runs, workers
-from task_manager.structured_log import get_logger
+from task_manager.structured_log import about, get_logger
+from task_manager.tracing import SpanHandle
 from task_manager.workflow_status import WorkflowStatus
 
 log = get_logger(__name__)
@@ -187,6 +189,14 @@ class Worker:
             await self._execute(run)
 
     async def _execute(self, run: WorkflowRun) -> None:
+        async with traced_attempt(self._store, run) as span:
+            with _lines_about(run):
+                task = await self._attempt(run)
+                _conclude(task, span)
+
+    async def _attempt(self, run: WorkflowRun) -> asyncio.Task[WorkflowRun]:
+        """Have a run executed until that is over; the task tells how."""
+        log.info("attempt_started", attempt=run.attempt, worker=self.record.id)
         task = asyncio.create_task(self._executor.execute(run.id), name=f"run {run.id}")
         self._running[run.id] = task
         try:
@@ -198,11 +208,7 @@ class Worker:
         if task.cancelled():
             # Handed back: the attempt stays with the orchestrator, for whoever carries it out next.
             await _never()
-        error = task.exception()
-        if isinstance(error, RunTaken | NotFound):
-            log.warning("run_left", run_id=run.id, reason=str(error))
-        elif error is not None:
-            raise error
+        return task
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
@@ -262,12 +268,15 @@ class Worker:
         return replace(waiting, candidates=[run for run in waiting.candidates if run.id not in pending])
 
     def _look_up(self, run: WorkflowRun) -> None:
-        self._lookups[run.id] = asyncio.create_task(self._ask_cache(run.id), name=f"cache {run.id}")
+        with _lines_about(run):
+            self._lookups[run.id] = asyncio.create_task(self._ask_cache(run.id), name=f"cache {run.id}")
 
     async def _ask_cache(self, run_id: str) -> None:
         try:
             answer = await self._cache.answer(run_id) if self._cache is not None else None
-            if answer is not None and not answer.ended:
+            if answer is not None and answer.ended:
+                await record_cached(self._store, run_id)
+            elif answer is not None:
                 self._missed[run_id] = answer.kept_results
         finally:
             del self._lookups[run_id]
@@ -382,6 +391,24 @@ class _Glance:
 @read_only
 def _glance(c: Connection) -> _Glance:
     return _Glance(queue.released(c), workers.all_(c), queue.count_handed_over(c))
+
+
+def _lines_about(run: WorkflowRun) -> AbstractContextManager[None]:
+    return about(run_id=run.id, task_id=run.task_id, project_id=run.project_id)
+
+
+def _conclude(task: asyncio.Task[WorkflowRun], span: SpanHandle) -> None:
+    """Tell how an attempt ended; one that was left to another worker is none of this one's any more."""
+    error = task.exception()
+    if isinstance(error, RunTaken | NotFound):
+        log.warning("run_left", reason=str(error))
+    elif error is not None:
+        raise error
+    else:
+        ended = task.result()
+        code = ended.reason.code if ended.reason is not None else None
+        conclude(span, ended)
+        log.info("attempt_ended", status=ended.status.value, reason=code, seconds=ended.seconds)
 
 
 async def _never() -> NoReturn:

@@ -120,12 +120,17 @@ def _entry(function: Callable[..., Coroutine[Any, Any, None]], shared: frozenset
         earlier = context.find_object(Session) or Session()
         session = earlier.with_options(**options)
         if context.invoked_subcommand is None:
-            session.execute(function(session, **values))
+            session.execute(function(session, **values), _path(context))
         else:
             context.obj = session
 
     call.__name__ = function.__name__
     return call
+
+
+def _path(context: typer.Context) -> str:
+    """What a command is called after the program's name, such as `task execute`."""
+    return context.command_path.removeprefix(context.find_root().command_path).strip()
 
 
 def _examples(example: str) -> str:

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from task_manager.config import LogFormat
 
 
-def configure_logging(level: str) -> None:
+def configure_logging(level: str, form: LogFormat) -> None:
     """Write log lines of this level and above to standard error.
 
     Args:
         level: `debug`, `info`, `warning` or `error`.
+        form: What lines look like.
     """
-    number = logging.getLevelNamesMapping()[level.upper()]
-    logging.basicConfig(level=number, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", force=True)
+    from task_manager.structured_log import JsonLines, TextLines
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if form == "json" else TextLines())
+    logging.basicConfig(level=logging.getLevelNamesMapping()[level.upper()], handlers=[handler], force=True)

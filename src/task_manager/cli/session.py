@@ -6,9 +6,9 @@ import asyncio
 import os
 import signal
 from collections.abc import Coroutine, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
@@ -18,6 +18,9 @@ from task_manager.cli.output import Output
 if TYPE_CHECKING:
     from task_manager.application import Application
     from task_manager.config import Settings
+
+
+_LASTING: Final = {"mcp": "mcp", "server": "server", "worker run": "worker"}
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ class Session:
 
         settings, origins = load_settings(self.arguments)
         asked_for = origins["log_level"] != "default"
-        configure_logging("debug" if self.debug else settings.log_level if asked_for else "error")
+        level = "debug" if self.debug else settings.log_level if asked_for else "error"
+        configure_logging(level, settings.log_format)
         return settings, origins
 
     def settings(self) -> Settings:
@@ -79,8 +83,12 @@ class Session:
 
         return Application(self.settings())
 
-    def execute(self, work: Coroutine[Any, Any, None]) -> None:
+    def execute(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Do a command's work; errors become a message and an exit code.
+
+        Args:
+            work: What is done.
+            name: What the command is called, such as `task execute`.
 
         Raises:
             typer.Exit: The work did not succeed.
@@ -88,7 +96,8 @@ class Session:
         from task_manager.errors import TaskManagerError
 
         try:
-            asyncio.run(_ended_by_signals(work))
+            with _traced(name):
+                asyncio.run(_ended_by_signals(work))
         except TaskManagerError as error:
             self.output.error(error)
             raise typer.Exit(of_error(error)) from error
@@ -110,6 +119,16 @@ class Session:
             "Run it again with --debug (or TASK_MANAGER_DEBUG=1) to see where.",
             {"code": "unexpected", "message": text},
         )
+
+
+def _traced(name: str) -> AbstractContextManager[object]:
+    """Record the command as a part of the trace that the environment names; one that lasts has no span of its own."""
+    from task_manager import tracing
+
+    if not tracing.is_configured():
+        return nullcontext()
+    tracing.start_tracing(_LASTING.get(name, "command"))
+    return nullcontext() if name in _LASTING else tracing.command_span(name)
 
 
 async def _ended_by_signals(work: Coroutine[Any, Any, None]) -> None:

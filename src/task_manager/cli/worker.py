@@ -13,6 +13,7 @@ from task_manager.cli.session import Session
 from task_manager.cli.statuses import moment_text
 
 if TYPE_CHECKING:
+    from task_manager.config import Settings
     from task_manager.models import WorkerRecord
 
 UntilIdle = Annotated[bool, typer.Option("--until-idle", help="End after a while without a run (idle_seconds).")]
@@ -32,15 +33,25 @@ async def run(session: Session, until_idle: UntilIdle = False, settings_from_std
 
     With SQLite a data folder has one worker; on PostgreSQL there are as many as are started.
     """
-    from task_manager.worker_process import serve, settings_from
+    from task_manager.worker_process import serve
 
-    settings = settings_from(sys.stdin.read()) if settings_from_stdin else session.settings()
+    settings = _handed_over() if settings_from_stdin else session.settings()
 
     def ready(worker: WorkerRecord) -> None:
         text = f"Worker {worker.id} (process {worker.pid}) takes runs, {worker.capacity} at once."
         session.output.show({"worker": worker}, text)
 
     await serve(settings, until_idle=until_idle, ready=ready)
+
+
+def _handed_over() -> Settings:
+    """The settings of whoever started this worker, which logs as they say."""
+    from task_manager.cli.log_output import configure_logging
+    from task_manager.worker_process import settings_from
+
+    settings = settings_from(sys.stdin.read())
+    configure_logging(settings.log_level, settings.log_format)
+    return settings
 
 
 async def status(session: Session) -> None:

@@ -103,6 +103,15 @@ class LogLevel(StrEnum):
     """What went wrong."""
 
 
+class LogFormat(StrEnum):
+    """What log lines look like."""
+
+    TEXT = "text"
+    """`LEVEL logger: event key=value …`"""
+    JSON = "json"
+    """One JSON object a line."""
+
+
 def _separated(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
@@ -337,6 +346,7 @@ class Settings(_Frozen):
     connect_timeout: Seconds = Field(10.0, description="Seconds to wait for an engine or a registry to answer.")
     mcp_tools: McpTools = Field(McpTools.USUAL, description="Which tools agents are shown.")
     log_level: LogLevel = Field(LogLevel.WARNING, description="What is logged.")
+    log_format: LogFormat = Field(LogFormat.TEXT, description="What log lines look like, on standard error.")
 
     @property
     def execution_digest(self) -> str:

@@ -10,6 +10,7 @@ out again goes on from there.
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Callable, Collection, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,7 @@ _MOST_RECOVERIES: Final = 1_000_000  # The store counts, and gives up much earli
 _ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 _REMOVED_AT_ONCE: Final = 500
 _KEPT = ("ENQUEUED", "DELAYED", "PENDING")
+_OWN_HANDLER: Final = "__dbos_console_log_handler__"
 
 
 def sqlite_url(data_dir: Path) -> str:
@@ -78,6 +80,7 @@ class DurableOrchestrator:
             "log_level": "ERROR",
         }
         DBOS(config=config)
+        _log_as_others_do()
 
         async def body(key: str) -> None:
             await carry_out(Attempt.parse(key))
@@ -140,3 +143,11 @@ class DurableOrchestrator:
         """End DBOS; the loop gets an executor of its own again, since DBOS takes its away with it."""
         DBOS.destroy(destroy_registry=True)
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
+
+
+def _log_as_others_do() -> None:
+    """Leave DBOS's lines to the handlers of the process, instead of one of its own."""
+    logger = logging.getLogger("dbos")
+    for handler in [one for one in logger.handlers if one.name == _OWN_HANDLER]:
+        logger.removeHandler(handler)
+    logger.propagate = True

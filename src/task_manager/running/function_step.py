@@ -17,6 +17,7 @@ from task_manager.pipeline import Output, OutputType, Step
 from task_manager.running.functions import call_function, load_function
 from task_manager.running.reasons import reason_of
 from task_manager.running.records import ExportedOutput, RunObserver, StepOutcome
+from task_manager.running.step_tracing import step_told
 from task_manager.workflow_status import Reason, StepStatus
 
 VALUE = Output(name="value", type=OutputType.FILE, path="value.json")
@@ -37,7 +38,9 @@ async def run_function_step(
     started = clock()
     await observer.step_started(FUNCTION_STEP, FUNCTION_STEP.image, None)
     try:
-        outcome = await _attempt(communication, settings, workflow, run_folder)
+        with step_told(FUNCTION_STEP.id) as telling:
+            outcome = await _attempt(communication, settings, workflow, run_folder)
+            telling.ended(outcome)
     except asyncio.CancelledError:
         reason = Reason(code="cancelled", text="Stopped with its run.")
         cancelled = StepOutcome(FUNCTION_STEP, StepStatus.CANCELLED, reason=reason, finished_at=clock())

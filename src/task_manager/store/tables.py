@@ -176,6 +176,8 @@ class RunColumns(_Revised):
     cache_key: Named[str | None] = Column(Text)
     original_run_id: Named[str | None] = Column(ID)
     flight: Named[str | None] = Column(String(80))
+    traceparent: Named[str | None] = Column(Text)
+    tracestate: Named[str | None] = Column(Text)
 
 
 class CacheRecordColumns(TypedColumns):
