@@ -241,7 +241,8 @@ def back_to_version_2(c: SqlConnection) -> None:
         c.exec_driver_sql(f"DROP TABLE {table}")
     for index in ("ix_runs_flight", "ix_runs_statistics"):
         c.exec_driver_sql(f"DROP INDEX {index}")
-    for column in ("seconds", "steps_cached", "steps_counted", "cache_key", "original_run_id", "flight"):
+    added = ("seconds", "steps_cached", "steps_counted", "cache_key", "original_run_id", "flight")
+    for column in (*added, "traceparent", "tracestate"):
         c.exec_driver_sql(f"ALTER TABLE runs DROP COLUMN {column}")
     c.exec_driver_sql("CREATE INDEX ix_runs_workflow_id ON runs (workflow_id)")
     set_version(c, "0002")
