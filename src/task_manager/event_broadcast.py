@@ -27,15 +27,19 @@ class Listener:
         after: The last sequence number that it has.
         run_id: It hears of this run alone.
         project_id: It hears of this project alone.
+        changes: It also hears that something else was written, though not what.
     """
 
-    def __init__(self, store: Store, after: int, run_id: str | None, project_id: str | None) -> None:
+    def __init__(
+        self, store: Store, after: int, run_id: str | None, project_id: str | None, *, changes: bool = False
+    ) -> None:
         self._store = store
         self._after = after
         self._run_id = run_id
         self._project_id = project_id
         self._waiting: deque[Event] = deque()
         self._woken = asyncio.Event()
+        self._changes = changes
         self._behind = True
         self._ended = False
 
@@ -46,7 +50,8 @@ class Listener:
             timeout: Seconds after which nothing is returned when nothing has happened.
 
         Returns:
-            One or more events; none after the time; None when there will be no more.
+            One or more events; none after the time, or when something else was written; None when there will be no
+            more.
 
         Raises:
             StoreError: The log cannot be read.
@@ -65,7 +70,9 @@ class Listener:
         return None if self._ended else ()
 
     def offer(self, page: tuple[Event, ...]) -> None:
-        """Hear of events; those that do not concern it are left out."""
+        """Hear of events; those that do not concern it are left out. Without any: something else was written."""
+        if self._changes and not page:
+            self._woken.set()
         if self._behind:
             return
         mine = [event for event in page if self._concerns(event)]
@@ -132,7 +139,12 @@ class EventBroadcast:
 
     @contextlib.asynccontextmanager
     async def listening(
-        self, *, after: int | None = None, run_id: str | None = None, project_id: str | None = None
+        self,
+        *,
+        after: int | None = None,
+        run_id: str | None = None,
+        project_id: str | None = None,
+        changes: bool = False,
     ) -> AsyncIterator[Listener]:
         """Listen, as long as the context lasts.
 
@@ -141,6 +153,7 @@ class EventBroadcast:
                 from now on.
             run_id: Of this run alone.
             project_id: Of this project alone.
+            changes: Whether the listener also hears, by no events, that something else was written.
 
         Raises:
             InvalidInput: The number is negative.
@@ -154,7 +167,7 @@ class EventBroadcast:
         if project_id is not None:
             await self._store.run(projects.get, project_id)
         last = await self._store.run(events.last_sequence)
-        listener = Listener(self._store, last if after is None else after, run_id, project_id)
+        listener = Listener(self._store, last if after is None else after, run_id, project_id, changes=changes)
         self._listeners.add(listener)
         if self._closed:
             listener.end()
@@ -182,7 +195,7 @@ class EventBroadcast:
 
     async def _read(self, after: int) -> None:
         try:
-            async with contextlib.aclosing(self._store.feed.pages(after=after)) as pages:
+            async with contextlib.aclosing(self._store.feed.pages(after=after, changes=True)) as pages:
                 async for page in pages:
                     for listener in tuple(self._listeners):
                         listener.offer(page)

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from task_manager.models import utc_now
+from task_manager.store import Store, projects, tasks
 from tests.browser.conftest import Visit
 from tests.browser.dashboard_server import DashboardServer, shell
 from tests.browser.looking import PHONE
+from tests.store.builders import a_project
 
 GREEN = shell("greet", "echo hello")
 
@@ -91,6 +94,21 @@ def test_cards_are_moved_by_dragging_and_by_their_menu(visit: Visit, shop: str) 
     expect(page.locator("[data-column=blocked]")).to_contain_text("Idle")
     page.get_by_label("Status of Idle").select_option("todo")
     expect(page.locator("[data-column=todo]")).to_contain_text("Idle")
+
+
+def test_what_another_process_changes_shows_up_without_reloading(
+    visit: Visit, server: DashboardServer, shop: str
+) -> None:
+    page = visit().open(f"/projects/{shop}?view=list")
+    list_of_projects = visit().open("/projects")
+    with Store.open(server.data_dir) as other:
+        task = other.run_sync(tasks.find, "Idle", shop)
+        other.run_sync(tasks.update, task.evolve(title="Renamed elsewhere", updated_at=utc_now()))
+        expect(page.get_by_role("row").filter(has_text="Renamed elsewhere")).to_be_visible()
+        other.run_sync(tasks.update, other.run_sync(tasks.get, task.id).evolve(title="Idle", updated_at=utc_now()))
+        expect(page.get_by_role("row").filter(has_text="Idle")).to_be_visible()
+        other.run_sync(projects.insert, a_project(name="Made elsewhere"))
+    expect(list_of_projects.get_by_role("link", name="Made elsewhere")).to_be_visible()
 
 
 def test_views_and_filters_are_in_the_address(visit: Visit, shop: str) -> None:

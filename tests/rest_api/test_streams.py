@@ -212,6 +212,19 @@ async def test_a_listener_hears_nothing_after_a_while_and_the_end_at_the_end(sto
             assert await late.next(60) is None
 
 
+async def test_who_asks_for_changes_is_woken_by_those_that_are_no_events(store: Store) -> None:
+    async with (
+        broadcasting(store) as broadcast,
+        broadcast.listening(changes=True) as curious,
+        broadcast.listening() as other,
+    ):
+        hearing = [asyncio.create_task(one.next(60)) for one in (curious, other)]
+        await asyncio.to_thread(builders.stored_project, store)
+        assert await hearing[0] == ()
+        await asyncio.to_thread(appending(store), 1)
+        assert len(await hearing[1] or ()) >= 1
+
+
 async def test_nobody_reads_the_log_when_nobody_listens(store: Store) -> None:
     async with broadcasting(store) as broadcast:
         async with broadcast.listening(), broadcast.listening():

@@ -6,7 +6,7 @@ import gc
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 
 import psycopg
@@ -14,11 +14,11 @@ import pytest
 
 from task_manager.errors import InvalidInput, NotFound
 from task_manager.models import Event
-from task_manager.store import EventFeed, Store, events, runs
+from task_manager.store import EventFeed, Store, events, projects, runs
 from task_manager.workflow_status import WorkflowStatus
 from tests.environment.processes import until
 from tests.store import writers
-from tests.store.builders import NOW, stored_project, stored_run, stored_task, stored_workflow
+from tests.store.builders import NOW, stored_phase, stored_project, stored_run, stored_task, stored_workflow
 from tests.store.conftest import Database
 from tests.store.test_concurrency import processes
 
@@ -92,6 +92,25 @@ async def test_what_this_process_writes_comes_without_the_signal(store: Store) -
     (event,) = await arriving
     assert event.status is WorkflowStatus.QUEUED
     await subscription.aclose()
+
+
+async def test_who_asks_for_changes_hears_of_those_that_append_no_event(store: Store, other_store: Store) -> None:
+    """Of projects, phases and tasks, made, changed and removed in another process."""
+    stored_run(store)
+    project = stored_project(store)
+    changes: tuple[Callable[[], object], ...] = (
+        lambda: stored_phase(other_store, project),
+        lambda: stored_task(other_store, project),
+        lambda: other_store.run_sync(projects.pause, project.id, now=NOW),
+        lambda: other_store.run_sync(projects.delete, project.id),
+    )
+    async with contextlib.aclosing(store.feed.pages(changes=True)) as pages:
+        assert await anext(pages)
+        for change in changes:
+            arriving = asyncio.ensure_future(anext(pages))
+            await asyncio.to_thread(change)
+            async with asyncio.timeout(SECONDS):
+                assert await arriving == ()
 
 
 async def test_without_any_signal_the_log_is_read_after_a_while(store: Store, other_store: Store) -> None:

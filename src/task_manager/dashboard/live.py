@@ -34,7 +34,7 @@ class Batch:
     """What happened of late.
 
     Attributes:
-        runs: The latest event of each run, by the run's id; none when only time has passed.
+        runs: The latest event of each run, by the run's id; none when something else was written, or time has passed.
         projects: Whose runs these are.
     """
 
@@ -88,7 +88,7 @@ class Live:
     async def _hear(self) -> None:
         while True:
             try:
-                async with self._broadcast.listening() as listener:
+                async with self._broadcast.listening(changes=True) as listener:
                     await self._tell_all(listener)
             except TaskManagerError as error:
                 log.warning("dashboard_events_interrupted", error=str(error))
@@ -97,10 +97,8 @@ class Live:
     async def _tell_all(self, listener: Listener) -> None:
         self._tell(())  # What happened before it listened is not missed.
         while (page := await listener.next(QUIET_SECONDS)) is not None:
-            if page:
-                await asyncio.sleep(TOGETHER_SECONDS)
-                page += await listener.next(0) or ()
-            self._tell(page)
+            await asyncio.sleep(TOGETHER_SECONDS)
+            self._tell(page + (await listener.next(0) or ()))
 
     def _tell(self, events: tuple[Event, ...]) -> None:
         self.forget()

@@ -109,25 +109,36 @@ class EventFeed:
                     loop.call_soon_threadsafe(watch.wake)
 
     async def pages(
-        self, *, after: int = 0, run_id: str | None = None, project_id: str | None = None
+        self, *, after: int = 0, run_id: str | None = None, project_id: str | None = None, changes: bool = False
     ) -> AsyncGenerator[tuple[Event, ...]]:
-        """Like `subscribe`, with all events at once that were there when the log was read."""
+        """Like `subscribe`, with all events at once that were there when the log was read.
+
+        With `changes`, a page is also yielded when something else was written; it is empty then.
+        """
         if after < 0:
             raise InvalidInput(f"A sequence number is 0 or more, not {after}.")
         read = _first_page
         async with self._watched() as watch:
+            is_new = False
             while True:
                 changed = watch.expect()
                 page = await self._store.run(read, after, run_id=run_id, project_id=project_id)
                 read = events.after
                 if page:
                     after = page[-1].sequence
+                if page or (changes and is_new):
+                    is_new = False
                     yield page
                 else:
-                    with contextlib.suppress(TimeoutError):
-                        # Not `wait_for`: before Python 3.12 it may lose a cancellation.
-                        async with asyncio.timeout(self._latest):
-                            await changed.wait()
+                    is_new = await self._comes(changed)
+
+    async def _comes(self, changed: asyncio.Event) -> bool:
+        """Whether something was written, before the time after which the log is read in any case."""
+        with contextlib.suppress(TimeoutError):
+            # Not `wait_for`: before Python 3.12 it may lose a cancellation.
+            async with asyncio.timeout(self._latest):
+                await changed.wait()
+        return changed.is_set()
 
     async def subscribe(
         self, *, after: int = 0, run_id: str | None = None, project_id: str | None = None

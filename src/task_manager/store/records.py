@@ -27,6 +27,7 @@ from task_manager.model_findings import model_findings
 from task_manager.models import Record
 from task_manager.store.paging import Page, after, check_limit, encode_cursor
 from task_manager.store.prepared import Prepared
+from task_manager.store.signals import tell
 
 R = TypeVar("R", bound=Record)
 
@@ -283,7 +284,7 @@ class RevisedTable(IdentifiedTable[R]):
 
 
 class NamedTable(RevisedTable[R]):
-    """A table whose records people also know by a name.
+    """A table whose records people also know by a name; whoever follows the log is told that they have changed.
 
     Args:
         name: The column that holds it.
@@ -292,6 +293,24 @@ class NamedTable(RevisedTable[R]):
     def __init__(self, kind: str, model: type[R], table: Table, *, name: str, **order: Any) -> None:
         super().__init__(kind, model, table, **order)
         self._name = name
+
+    def insert(self, c: Connection, record: R) -> R:
+        """Stores a new record; returns it."""
+        tell(c)
+        return super().insert(c, record)
+
+    def delete(self, c: Connection, identifier: str) -> None:
+        """Removes the record of that id, with all that belongs to it.
+
+        Raises:
+            NotFound: There is none.
+        """
+        tell(c)
+        super().delete(c, identifier)
+
+    def _compare_and_set(self, c: Connection, record: R, identifier: str, revision: int, row: Mapping[str, Any]) -> R:
+        tell(c)
+        return super()._compare_and_set(c, record, identifier, revision, row)
 
     def find(self, c: Connection, wanted: str, **among: object) -> R:
         """The record of that id or name among those that have these values; None stands for any.

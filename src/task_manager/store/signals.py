@@ -7,13 +7,21 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import URL
+from sqlalchemy import URL, Connection, func, select
 
 CHANNEL: Final = "task_manager_events"
-"""PostgreSQL's channel on which the end of every transaction that appends to the log is told."""
+"""PostgreSQL's channel on which the end of transactions is told that append to the log or change what people wrote."""
+
+_tell = select(func.pg_notify(CHANNEL, ""))
 
 LOOK_SECONDS: Final = 0.05
 """How often SQLite is asked whether its file has changed."""
+
+
+def tell(c: Connection) -> None:
+    """Have the end of a transaction told to those who listen, where the database does not do so by itself."""
+    if c.dialect.name == "postgresql":
+        c.execute(_tell)
 
 
 class SqliteSignal:
