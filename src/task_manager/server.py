@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from task_manager.config import Settings
 
 DEFAULT_PORT: Final = 8765
-_GRACE_SECONDS: Final = 3
+_GRACE_SECONDS: Final = 1
+"""How long requests that are being answered have when the server ends."""
 
 
 class Face(Protocol):
