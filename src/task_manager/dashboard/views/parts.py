@@ -113,11 +113,12 @@ def search_field(label: str, value: str, act: Action, *, name: str, hint: str = 
         "input",
         type="search",
         name=name,
-        value=value,
         placeholder=hint or label,
         aria_label=label,
         class_=f"input {look}".strip(),
         on={"change": act},
+        # Its value at first: what somebody is typing stays, whatever is drawn anew around it.
+        **{"^value": value},
     )
 
 
