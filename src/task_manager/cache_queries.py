@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from task_manager.cache_figures import CacheFigures, figures_of
 from task_manager.cached_runs import CachedRuns, key_of_run
@@ -30,7 +30,8 @@ from task_manager.run_keys import STEPS, KeyUnknown, Subject, host_sources
 from task_manager.run_starting import listing_of
 from task_manager.snapshots import Snapshots
 from task_manager.source_listing import Listing, changed_paths
-from task_manager.store import Store, cache, projects, runs, steps, tasks, workflows
+from task_manager.store import Page, Store, cache, projects, runs, steps, tasks, workflows
+from task_manager.store.paging import decode_cursor, encode_cursor
 from task_manager.workflow_cache import Found, Selection, Verification
 from task_manager.workflow_creation import WorkflowMaker
 from task_manager.workflow_templates import WorkflowTemplateRegistry
@@ -210,7 +211,21 @@ class CacheQueries:
         now = utc_now()
         known = await self._store.run(cache.keys)
         found = [held async for held in self._cached.cache.entries(known) if selection.covers(held[0], now)]
-        return sorted(found, key=lambda held: held[0].created_at, reverse=True)
+        return sorted(found, key=lambda held: _place(held[0]), reverse=True)
+
+    async def page(
+        self, selection: Selection, *, limit: int, cursor: str | None
+    ) -> tuple[Page[tuple[CacheEntry, tuple[str, ...]]], int]:
+        """A page of the entries that are meant, newest first, each with the tiers that have it; and how many there are.
+
+        Raises:
+            InvalidInput: The cursor is of another list.
+        """
+        found = await self.entries(selection)
+        after = decode_cursor(cursor, (str, str)) if cursor is not None else None
+        rest = [held for held in found if after is None or _place(held[0]) < after]
+        more = encode_cursor(_place(rest[limit - 1][0])) if len(rest) > limit else None
+        return Page(tuple(rest[:limit]), more), len(found)
 
     async def clear(self, selection: Selection, *, dry_run: bool) -> tuple[CacheEntry, ...]:
         """Remove the entries that are meant, or only tell which they are; what they were made of stays known."""
@@ -362,3 +377,8 @@ def _predicted_hit(task: Task, found: Found) -> CachePrediction:
 
 def _seconds(known: Mapping[str, StepRecord], step_id: str) -> float | None:
     return known[step_id].seconds if step_id in known else None
+
+
+def _place(entry: CacheEntry) -> list[str | int]:
+    """What entries are ordered by; times in UTC of one length are in order as texts."""
+    return [entry.created_at.astimezone(UTC).isoformat(timespec="microseconds"), entry.key]

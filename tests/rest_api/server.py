@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.routing import Mount
 from starlette.types import ASGIApp
 
 from task_manager.application import Application
 from task_manager.rest_api.api import LONGEST_STREAM, PREFIX, create_app
+from task_manager.rest_api.face import mounted
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def serving(make: Callable[[], Application], *, longest_stream: float = LONGEST_
         async with application:
             yield
 
-    app = Starlette(routes=[Mount(PREFIX, create_app(application, longest_stream=longest_stream))], lifespan=lifespan)
+    app = Starlette(routes=[mounted(create_app(application, longest_stream=longest_stream))], lifespan=lifespan)
     with _running(app, application) as (address, loop):
         yield RunningApi(f"{address}{PREFIX}", application, loop)
 

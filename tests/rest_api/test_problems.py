@@ -161,6 +161,12 @@ def test_what_the_stored_records_do_not_allow_is_refused(client: httpx.Client) -
     assert client.get("/workflows").json()["items"] == client.get("/runs").json()["items"] == []
 
 
+@pytest.mark.parametrize("name", ["a%0Ab", "%0A", "%07%0D%0A%E2%80%A8"])
+def test_names_with_line_ends_are_unknown_as_others_are(client: httpx.Client, name: str) -> None:
+    assert problem(client.get(f"/projects/{name}")) == (404, "not_found")
+    assert problem(client.get(f"/runs/run-0/artifacts/{name}")) == (404, "not_found")
+
+
 def test_a_fault_of_the_server_is_told_without_its_details(
     api: RunningApi, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

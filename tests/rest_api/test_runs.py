@@ -151,6 +151,14 @@ def test_runs_are_found_by_what_they_are(client: httpx.Client) -> None:
     assert found(status="failed") == found(until="2020-01-01T00:00:00Z") == found(actor="nobody") == []
     statistics = client.get("/statistics", params={"task_id": first["id"]}).json()
     assert (statistics["total"]["runs"], statistics["total"]["success_rate"]) == (1, 1.0)
+    periods = {"since": "2026-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z", "periods": "2"}
+    trends = client.get("/statistics/periods", params={"task_id": str(first["id"]), **periods}).json()
+    assert [one["summary"]["runs"] for one in trends["periods"]] == [1, 0]
+    assert (trends["total"]["runs"], trends["by_project"][0]["name"]) == (1, first["project_id"])
+    assert trends["failures"] == {}
+    assert len(client.get("/statistics/periods").json()["periods"]) == 7
+    for wrong in ({"since": periods["until"]}, {"until": "0001-01-02T00:00:00Z"}):
+        assert problem(client.get("/statistics/periods", params=wrong)) == (422, "invalid_input")
     assert client.get("/workers").json()["items"][0]["state"] == "running"
     assert client.get(f"/runs/{ids[0]}/artifacts").json() == {"items": []}
 
@@ -237,7 +245,7 @@ def test_the_cache_is_asked_explained_and_cleared(client: httpx.Client) -> None:
     assert sum(figures["misses"].values()) + sum(figures["off"].values()) == 1
     assert figures["tiers"][0]["name"] == "memory"
     kept = client.get("/cache/entries", params={"task_id": "Job", "older_than": "1h"}).json()
-    assert kept == {"items": [], "total": 0}
+    assert kept == {"items": [], "total": 0, "next_cursor": None}
     kept = client.get("/cache/entries", params={"task_id": "Job"}).json()
     assert [one["run_id"] for one in kept["items"]] == [run] * kept["total"]
     assert problem(client.delete("/cache/entries")) == (422, "invalid_input")
@@ -249,6 +257,23 @@ def test_the_cache_is_asked_explained_and_cleared(client: httpx.Client) -> None:
     assert [one["key"] for one in removed["items"]] == [one["key"] for one in kept["items"]]
     assert client.get("/cache/entries").json()["total"] == 0
     assert client.post("/cache/verify").json() == {"checked": 0, "damaged": []}
+
+
+def test_entries_of_the_cache_come_in_pages_newest_first(client: httpx.Client) -> None:
+    for number in range(3):
+        task_with_pipeline(client, f"Job {number}", step(command=["echo", str(number)]))
+        ended(client, client.post(f"/tasks/Job {number}/runs", json={}).json()["id"])
+    whole = client.get("/cache/entries").json()
+    assert (len(whole["items"]), whole["total"], whole["next_cursor"]) == (3, 3, None)
+    assert [one["task_title"] for one in whole["items"]] == ["Job 2", "Job 1", "Job 0"]
+    found: list[dict[str, object]] = []
+    cursor: str | None = None
+    while len(found) < 3:
+        page = client.get("/cache/entries", params={"limit": 1} | ({"cursor": cursor} if cursor else {})).json()
+        found += page["items"]
+        cursor = page["next_cursor"]
+    assert (found, cursor) == (whole["items"], None)
+    assert problem(client.get("/cache/entries", params={"cursor": "none"})) == (422, "invalid_input")
 
 
 def test_one_asks_for_parts_of_a_status(client: httpx.Client) -> None:

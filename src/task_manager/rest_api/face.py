@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import AbstractAsyncContextManager, nullcontext
 
 from starlette.routing import Mount
+from starlette.types import ASGIApp
 
 from task_manager.application import Application
 from task_manager.rest_api.api import PREFIX, create_app
@@ -20,8 +22,15 @@ class RestFace:
     """
 
     def __init__(self, application: Application) -> None:
-        self.routes = [Mount(PREFIX, create_app(application))]
+        self.routes = [mounted(create_app(application))]
 
     def lifespan(self) -> AbstractAsyncContextManager[object]:
         """Nothing has to be open while they answer; the server ends its streams."""
         return nullcontext()
+
+
+def mounted(api: ASGIApp) -> Mount:
+    """The API at its place, where it answers for all paths: by themselves, mounts leave those with line ends out."""
+    mount = Mount(PREFIX, api)
+    mount.path_regex = re.compile(mount.path_regex.pattern, re.DOTALL)
+    return mount

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from fastapi import APIRouter, Depends
+from starlette.convertors import PathConvertor, register_url_convertor
 
 from task_manager.errors import InvalidInput, StoreError
 from task_manager.rest_api.problems import InvalidRequest, documented, documented_status
@@ -23,6 +24,15 @@ EVERYWHERE: Final[dict[int | str, dict[str, Any]]] = {
 
 TAGS: Final[dict[str, str]] = {}
 """What each subject is about, in the order of the document."""
+
+
+class _AnyText(PathConvertor):
+    """The rest of a path, with line ends, too."""
+
+    regex = r"[\s\S]*"
+
+
+register_url_convertor("text", _AnyText())
 
 
 def router(subject: str, about: str, *, is_signed: bool = False) -> APIRouter:

@@ -12,7 +12,7 @@ from task_manager.cached_runs import age_seconds
 from task_manager.errors import InvalidInput, NotFound
 from task_manager.rest_api import schemas
 from task_manager.rest_api.problems import documented
-from task_manager.rest_api.requests import FIRST_PAGE, App, Identifier, Limit, Word
+from task_manager.rest_api.requests import FIRST_PAGE, App, Cursor, Identifier, Limit, Word
 from task_manager.rest_api.routing import router
 from task_manager.workflow_cache import Selection, Verification
 
@@ -78,11 +78,13 @@ async def get_cache_statistics(app: App, project_id: Word = None) -> CacheFigure
 
 
 @routes.get("/cache/entries", response_model=schemas.CacheEntryList, responses=documented(NotFound))
-async def list_cache_entries(app: App, selected: Selected, limit: Limit = FIRST_PAGE) -> schemas.CacheEntryList:
+async def list_cache_entries(
+    app: App, selected: Selected, limit: Limit = FIRST_PAGE, cursor: Cursor = None
+) -> schemas.CacheEntryList:
     """List the results that are kept, newest first."""
-    found = await app.cache.entries(selected)
-    shown = tuple(schemas.cache_entry(entry, tiers) for entry, tiers in found[:limit])
-    return schemas.CacheEntryList(items=shown, total=len(found))
+    page, total = await app.cache.page(selected, limit=limit, cursor=cursor)
+    shown = tuple(schemas.cache_entry(entry, tiers) for entry, tiers in page.items)
+    return schemas.CacheEntryList(items=shown, total=total, next_cursor=page.next_cursor)
 
 
 @routes.delete("/cache/entries", response_model=schemas.CacheCleared, responses=documented(NotFound))

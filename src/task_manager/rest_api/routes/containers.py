@@ -80,7 +80,7 @@ async def get_container_log(app: App, container_id: Identifier) -> Response:
     return PlainTextResponse(await asyncio.to_thread(_text, path))
 
 
-@routes.get("/containers/{container_id:path}", response_model=ContainerRecord, responses=documented(NotFound))
+@routes.get("/containers/{container_id:text}", response_model=ContainerRecord, responses=documented(NotFound))
 async def get_container(app: App, container_id: Identifier) -> Response:
     """Read how a container is, whichever process has it."""
     return shown(await (await app.workflows()).get_container_status(container_id), None)

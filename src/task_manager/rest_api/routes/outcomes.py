@@ -51,7 +51,7 @@ async def get_diagnosis(app: App, run_id: Identifier) -> schemas.DiagnosisView:
     return schemas.DiagnosisView(diagnosis=await (await app.workflows()).get_diagnosis(run_id))
 
 
-@routes.get("/runs/{run_id}/folders/{name:path}", response_model=schemas.FolderListing, responses=LEFT)
+@routes.get("/runs/{run_id}/folders/{name:text}", response_model=schemas.FolderListing, responses=LEFT)
 async def list_folder(app: App, run_id: Identifier, name: Identifier) -> schemas.FolderListing:
     """List the files of a folder that a run left, `STEP/OUTPUT`."""
     artifact = await _artifact(app, run_id, name)
@@ -63,7 +63,7 @@ async def list_folder(app: App, run_id: Identifier, name: Identifier) -> schemas
 
 
 @routes.get(
-    "/runs/{run_id}/artifacts/{name:path}",
+    "/runs/{run_id}/artifacts/{name:text}",
     response_class=StreamingResponse,
     response_model=None,
     responses=CONTENT | LEFT | documented(RangeNotSatisfiable),

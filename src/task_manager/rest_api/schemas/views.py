@@ -162,6 +162,27 @@ class Statistics(Shown):
     by_type: tuple[NamedSummaryView, ...]
 
 
+class PeriodView(Shown):
+    """The runs that were created in a stretch of time."""
+
+    since: AwareDatetime = Field(description="Its beginning; it ends where the next one begins.")
+    summary: SummaryView
+    saved_seconds: float = Field(description="What the cache saved with them.")
+
+
+class Trends(Shown):
+    """How runs went over time."""
+
+    since: AwareDatetime
+    until: AwareDatetime
+    total: SummaryView
+    saved_seconds: float = Field(description="What the cache saved in all.")
+    periods: tuple[PeriodView, ...] = Field(description="The earliest first; those without runs, too.")
+    by_project: tuple[NamedSummaryView, ...] = Field(description="By the project's id; those with the most runs first.")
+    by_template: tuple[NamedSummaryView, ...] = Field(description="By the template's id.")
+    failures: dict[str, int] = Field(description="How many of the newest failures are of each class.")
+
+
 class LogLine(Shown):
     """One line that a step wrote."""
 
@@ -251,6 +272,7 @@ class CacheEntryList(Shown):
 
     items: tuple[CacheEntryView, ...]
     total: int = Field(description="How many there are, shown or not.")
+    next_cursor: str | None = Field(description="What to ask for the next page with; null on the last one.")
 
 
 class CacheCleared(Shown):
