@@ -44,7 +44,8 @@ def operations(api: RunningApi) -> list[tuple[str, str, dict[str, Any]]]:
         (method, path, operation)
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
-        if method in METHODS
+        # Bodies that are signed are whatever their sender signs; webhooks have tests of their own.
+        if method in METHODS and "webhooks" not in operation["tags"]
     ]
 
 
