@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -232,6 +232,24 @@ async def test_a_result_whose_artifacts_are_gone_is_no_hit(tmp_path: Path) -> No
         assert second.original_run_id is None
         assert (await record_of(s, second)).reason == "artifacts_missing"
         assert (await ended(s, task.id)).original_run_id == second.id
+
+
+async def test_what_an_image_was_is_learned_from_the_run_where_nobody_could_tell_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with cached_scene(tmp_path) as s:
+        communication = s.integration.communication
+        known = communication.known_digest
+
+        async def nobody_knows(references: Sequence[str]) -> dict[str, str | None]:
+            return dict.fromkeys(references)
+
+        monkeypatch.setattr(communication, "known_digest", lambda one: known(one) if s.engine.calls else None)
+        monkeypatch.setattr(communication, "ask_for_digests", nobody_knows)
+        task = await s.task("Build", pipeline=pipeline())
+        first = await ended(s, task.id)
+        assert (await record_of(s, first)).reason == "image_unknown"
+        assert (await ended(s, task.id)).original_run_id == first.id
 
 
 async def test_read_only_looks_up_and_keeps_nothing(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ from task_manager.models import (
     utc_now,
 )
 from task_manager.results.wording import seconds_text
-from task_manager.run_keys import STEPS, KeyUnknown, RunKeys, Subject
+from task_manager.run_keys import ENGINE_UNKNOWN, IMAGE_UNKNOWN, STEPS, KeyUnknown, RunKeys, Subject
 from task_manager.snapshots import Snapshots
 from task_manager.store import (
     Connection,
@@ -289,6 +289,9 @@ class CachedRuns:
     async def _keep(self, subject: Subject, status: WorkflowStatus, reason: Reason | None) -> None:
         run = _run_of(subject)
         record = await self._store.run(cache.of_run, run.id)
+        planned = await self._store.run(steps.of_run, run.id)
+        if record is not None and record.reason in (ENGINE_UNKNOWN, IMAGE_UNKNOWN):
+            record = await self._known_by_now(subject, record)
         if record is None or record.key is None or run.started_at is None:
             return
         policy, now = policy_of(subject.workflow), self._clock()
@@ -297,7 +300,6 @@ class CachedRuns:
         refusal = why_not_kept(
             policy, self._settings.cache, status=status, reason=reason, seconds=seconds, branch=branch
         )
-        planned = await self._store.run(steps.of_run, run.id)
         record = await self._as_executed(subject, record, planned)
         result = await self._store.run(results.get, run.id)
         stored = False
@@ -324,6 +326,14 @@ class CachedRuns:
             )
             stored = await self.cache.put(entry)
         await self._store.run(cache.note, record.evolve(stored=stored))
+
+    async def _known_by_now(self, subject: Subject, record: CacheRecord) -> CacheRecord:
+        """The record with its key, as far as the engine that executed the run tells what was not known before."""
+        try:
+            components = await self.keys.components(subject)
+        except KeyUnknown:
+            return record
+        return record.evolve(key=key_of_run(components), components=components)
 
     async def _as_executed(self, subject: Subject, record: CacheRecord, planned: Sequence[StepRecord]) -> CacheRecord:
         """The record by the images that the steps really ran on; each is remembered."""

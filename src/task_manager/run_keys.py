@@ -44,6 +44,13 @@ _KEY_FILE: Final = "digest-key"
 _KEY_BYTES: Final = 32
 
 
+IMAGE_UNKNOWN: Final = "image_unknown"
+"""The code of a key that is unknown because an image's digest is."""
+
+ENGINE_UNKNOWN: Final = "engine_unknown"
+"""The code of a key that is unknown because the engine is."""
+
+
 class KeyUnknown(Exception):
     """A key cannot be computed.
 
@@ -158,10 +165,10 @@ class RunKeys:
             try:
                 answers = await self._communication.ask_for_digests(unknown)
             except TaskManagerError as error:
-                raise KeyUnknown("engine_unknown", f"No engine can be had: {error}") from error
+                raise KeyUnknown(ENGINE_UNKNOWN, f"No engine can be had: {error}") from error
             for reference, digest in answers.items():
                 if digest is None:
-                    raise KeyUnknown("image_unknown", f"It cannot be told which image {reference} is now.")
+                    raise KeyUnknown(IMAGE_UNKNOWN, f"It cannot be told which image {reference} is now.")
                 await self.remember(reference, digest)
             found |= answers
         return {reference: self._spelled_out(digest) for reference, digest in found.items() if digest is not None}
@@ -221,7 +228,7 @@ class RunKeys:
         try:
             identity = await self._communication.identity()
         except TaskManagerError as error:
-            raise KeyUnknown("engine_unknown", f"No engine can be had: {error}") from error
+            raise KeyUnknown(ENGINE_UNKNOWN, f"No engine can be had: {error}") from error
         return component("engine", {"kind": identity.kind.value, "version": identity.version})
 
     def _code(self, workflow: Workflow) -> dict[str, str]:

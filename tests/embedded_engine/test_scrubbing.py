@@ -1,5 +1,7 @@
 """Secret values never come out, however the output is cut into pieces."""
 
+import base64
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,3 +40,14 @@ def test_without_secrets_nothing_changes(data: bytes) -> None:
 def test_each_line_of_a_secret_is_masked() -> None:
     scrubber = Scrubber([b"first line\nsecond line"])
     assert scrubber.feed(b"x second line y") + scrubber.finish() == b"x *** y"
+
+
+@given(st.binary(min_size=6, max_size=90).filter(lambda word: word == word.strip()), st.binary(max_size=8))
+def test_a_secret_in_base64_is_masked_wherever_it_stands(secret: bytes, before: bytes) -> None:
+    scrubber = Scrubber([secret])
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        shown = scrubber.feed(encode(before + secret)) + scrubber.finish()
+        # What is left are the characters that hold bits of what stands before and after it, too.
+        assert len(shown.replace(b"***", b"").rstrip(b"=")) <= len(encode(before)) + 2
+    wrapped = base64.encodebytes(secret)
+    assert len((scrubber.feed(wrapped) + scrubber.finish()).strip()) <= len(b"***xx==")

@@ -14,15 +14,20 @@ from tests.integration.conftest import OpenWorkshop, Workshop
 
 CANARY = "canary-7f3a9-value"
 
-PRINTS = """
+SAYS = """
 printf '%s\\n' "it is $TOKEN"
 printf '%s' "${TOKEN%-value}"; sleep 0.3; printf '%s\\n' -value
 printf '%s' "$TOKEN" | base64
 printf 'user:%s' "$TOKEN" | base64 >&2
 printf 'x%s\\n' "$TOKEN" | base64 -w0
+"""
+PRINTS = (
+    SAYS
+    + """
 echo "$TOKEN" > report.txt
 printf '<testsuite tests="1"><testcase name="a"><failure message="%s"/></testcase></testsuite>' "$TOKEN" > junit.xml
 """
+)
 OUTPUTS = [
     {"name": "report", "path": "report.txt"},
     {"name": "junit", "path": "junit.xml"},
@@ -76,6 +81,22 @@ async def test_a_secret_that_a_step_prints_is_kept_nowhere(
             if form in content
         ]
         assert hits == []
+
+
+async def test_a_secret_that_is_printed_is_not_in_the_engines_folder_either(
+    workshop: OpenWorkshop, busybox_image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What commands write into files of their containers is in the layers, as they left it."""
+    monkeypatch.setenv("CANARY", CANARY)
+    async with workshop(data_dir=tmp_path / "data") as shop:
+        for code in (0, 3):
+            command = ["sh", "-c", f"{SAYS}\nexit {code}"]
+            step = {"id": "tell", "image": busybox_image, "command": command, "secrets": {"TOKEN": "env:CANARY"}}
+            await shop.run_steps({**step, "outputs": [OUTPUTS[-1]]}, title=f"Ends with {code}")
+    files = [path for path in (tmp_path / "data").rglob("*") if path.is_file() and not path.is_symlink()]
+    assert any("engine" in path.parts and path.name == "stdout" for path in files)
+    kept = {path: path.read_bytes() for path in files}
+    assert [(path, form) for path, content in kept.items() for form in forms() if form in content] == []
 
 
 async def test_a_file_that_is_no_text_and_has_a_secret_is_not_kept(

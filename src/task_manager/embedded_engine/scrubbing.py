@@ -1,13 +1,16 @@
 """Keeping secret values out of captured output."""
 
+import base64
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 _MASK = b"***"
 
 
 # Shorter lines of a secret stand in harmless text, too.
 _SHORTEST_LINE = 8
+_SHORTEST_ENCODED = 6
+_WRAPPED_AT = 76  # characters in a line of base64 (RFC 2045)
 
 
 class Scrubber:
@@ -54,8 +57,22 @@ class Scrubber:
 
 
 def _masked(value: bytes) -> set[bytes]:
-    """Return what of a secret is masked: all of it, also without white space around it, and its longer lines."""
+    """Return what of a secret is masked: all of it, also without white space around it, in base64, and longer lines."""
     lines = {line.strip() for line in value.splitlines()}
-    return {word for word in (value, value.strip()) if word.strip()} | {
-        line for line in lines if len(line) >= _SHORTEST_LINE
-    }
+    return (
+        {word for word in (value, value.strip()) if word.strip()}
+        | {line for line in lines if len(line) >= _SHORTEST_LINE}
+        | set(_encoded(value.strip()))
+    )
+
+
+def _encoded(value: bytes) -> Iterator[bytes]:
+    """Return the characters of base64 that depend on the secret alone, wherever it stands in what is encoded."""
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        for before in range(3):
+            first, after = -(-before * 8 // 6), (before + len(value)) * 8 // 6
+            if after - first >= _SHORTEST_ENCODED:
+                yield encode(bytes(before) + value)[first:after]
+    wrapped = base64.b64encode(value)[: len(value) * 8 // 6]
+    if len(wrapped) > _WRAPPED_AT:
+        yield b"\n".join(wrapped[at : at + _WRAPPED_AT] for at in range(0, len(wrapped), _WRAPPED_AT))
