@@ -26,7 +26,7 @@ class CacheMode(StrEnum):
 class WorkflowCachePolicy(BaseModel):
     """How the results of a pipeline's runs are kept and used again; part of its definition."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     mode: CacheMode = CacheMode.AUTO
     longer_than: float | None = Field(

@@ -25,7 +25,7 @@ _LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*_cache", "*.egg-info", "dis
 
 
 class _Entry(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
 
 class Change(_Entry):

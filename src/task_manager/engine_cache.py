@@ -16,7 +16,7 @@ _DAMAGED, _BAD_INPUT = 1, 2
 
 
 class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore")
 
 
 class KindUsage(_Answer):

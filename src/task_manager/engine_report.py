@@ -22,7 +22,7 @@ _DOCTOR_SECONDS = 60.0
 
 
 class _Report(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
 
 class Check(_Report):

@@ -75,7 +75,7 @@ def utc_now() -> datetime:
 class Record(BaseModel):
     """A frozen record."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     def evolve(self, **changes: Any) -> Self:
         """The record with these fields changed, validated again.

@@ -31,7 +31,7 @@ SecretReference = Annotated[str, StringConstraints(pattern=r"^(env:[A-Za-z_][A-Z
 
 
 class _Definition(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
 
 class Script(_Definition):

@@ -52,7 +52,7 @@ class Compiled(BaseModel):
         warnings: What is probably not meant.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     pipeline: Pipeline | None = None
     function: str | None = None
@@ -77,7 +77,7 @@ class Conversion(BaseModel):
         warnings: What is probably not meant.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     workflow_type: WorkflowType
     pipeline: Pipeline | None = None

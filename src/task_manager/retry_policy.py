@@ -76,7 +76,7 @@ class RetryPolicy(BaseModel):
         time_factor: How many times longer the time limits are in the attempt after a time-out.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
     strategy: RetryStrategy = Field(RetryStrategy.EXPONENTIAL, description="How long to wait before another attempt.")
     attempts: int = Field(3, ge=1, le=20, description="Attempts in all, the first included.")

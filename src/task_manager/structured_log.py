@@ -7,6 +7,7 @@ current trace. Secrets that are known there (`scrub`) are taken out of what is w
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import sys
@@ -14,30 +15,50 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
-import structlog
+if TYPE_CHECKING:
+    from structlog.processors import LogfmtRenderer
+    from structlog.stdlib import BoundLogger
+    from structlog.typing import EventDict
 
-_render = structlog.processors.LogfmtRenderer(key_order=["event"], drop_missing=True)
 _scrub: ContextVar[Callable[[str], str] | None] = ContextVar("task_manager_scrub", default=None)
 _FIELDS: Final = "task_manager_fields"
 _API: Final = "opentelemetry.trace"
 
 
-def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+class _OnFirstUse:
+    """Stands for a logger until it is used: structlog takes longer to import than most commands need in all."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, method: str) -> Any:
+        return getattr(self._logger, method)
+
+    @functools.cached_property
+    def _logger(self) -> BoundLogger:
+        import structlog
+
+        logger: BoundLogger = structlog.wrap_logger(
+            logging.getLogger(self._name),
+            wrapper_class=structlog.stdlib.BoundLogger,
+            processors=[structlog.stdlib.filter_by_level, _with_surroundings, _as_logging_call],
+        )
+        return logger
+
+
+def get_logger(name: str) -> BoundLogger:
     """The logger of a module; its methods take an event's name and key-value pairs."""
-    logger: structlog.stdlib.BoundLogger = structlog.wrap_logger(
-        logging.getLogger(name),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        processors=[structlog.stdlib.filter_by_level, _with_surroundings, _as_logging_call],
-    )
-    return logger
+    return cast("BoundLogger", _OnFirstUse(name))
 
 
 @contextmanager
 def about(**values: str | int | None) -> Iterator[None]:
     """Say what the lines of the block are about; what is begun in it says so, too."""
-    with structlog.contextvars.bound_contextvars(**_given(values)):
+    from structlog.contextvars import bound_contextvars
+
+    with bound_contextvars(**_given(values)):
         yield
 
 
@@ -83,15 +104,15 @@ def _given(values: Mapping[str, str | int | None]) -> dict[str, str | int]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _with_surroundings(
-    _logger: logging.Logger, _method: str, event: structlog.typing.EventDict
-) -> structlog.typing.EventDict:
+def _with_surroundings(_logger: logging.Logger, _method: str, event: EventDict) -> EventDict:
     return {**event, **{name: value for name, value in _surroundings().items() if name not in event}}
 
 
 def _surroundings() -> dict[str, Any]:
     """What is bound here, and the current trace."""
-    return {**structlog.contextvars.get_contextvars(), **_trace()}
+    from structlog.contextvars import get_contextvars
+
+    return {**get_contextvars(), **_trace()}
 
 
 def _trace() -> dict[str, str]:
@@ -106,12 +127,17 @@ def _trace() -> dict[str, str]:
     return {"trace_id": trace.format_trace_id(span.trace_id), "span_id": trace.format_span_id(span.span_id)}
 
 
-def _as_logging_call(
-    logger: logging.Logger, method: str, event: structlog.typing.EventDict
-) -> tuple[tuple[str], dict[str, Any]]:
+@functools.cache
+def _renderer() -> LogfmtRenderer:
+    from structlog.processors import LogfmtRenderer
+
+    return LogfmtRenderer(key_order=["event"], drop_missing=True)
+
+
+def _as_logging_call(logger: logging.Logger, method: str, event: EventDict) -> tuple[tuple[str], dict[str, Any]]:
     exc_info = event.pop("exc_info", None)
     fields = _cleaned(event)
-    line = str(_render(logger, method, dict(fields))).removeprefix("event=")
+    line = str(_renderer()(logger, method, dict(fields))).removeprefix("event=")
     return (line,), {"exc_info": exc_info, "extra": {_FIELDS: fields}}
 
 

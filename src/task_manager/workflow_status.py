@@ -149,7 +149,7 @@ class Reason(BaseModel):
         details: Facts for machines.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     code: str
     text: str

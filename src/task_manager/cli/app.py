@@ -5,40 +5,45 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from task_manager.cli.artifact import add_artifact_commands
-from task_manager.cli.cache import add_cache_commands
-from task_manager.cli.ci import add_ci_commands
 from task_manager.cli.command import Config, DataDir, Engine, Images, Json
-from task_manager.cli.config import add_config_commands
-from task_manager.cli.container import add_container_commands
-from task_manager.cli.demo import add_demo_command
-from task_manager.cli.engine import add_engine_commands
 from task_manager.cli.exit_codes import ExitCode
-from task_manager.cli.mcp import add_mcp_commands
+from task_manager.cli.on_demand import group_on_demand
 from task_manager.cli.output import Output
-from task_manager.cli.phase import add_phase_commands
-from task_manager.cli.project import add_project_commands
-from task_manager.cli.queue import add_queue_commands
-from task_manager.cli.result import add_result_commands
-from task_manager.cli.run import add_run_commands
-from task_manager.cli.schema import add_schema_commands
-from task_manager.cli.server import add_server_command
 from task_manager.cli.session import Session
-from task_manager.cli.task import add_task_commands
-from task_manager.cli.template import add_template_commands
-from task_manager.cli.token import add_token_commands
-from task_manager.cli.trigger import add_trigger_commands
-from task_manager.cli.worker import add_worker_commands
-from task_manager.cli.workflow import add_workflow_commands
 
 PROGRAM = "task-manager"
+_MODULES: Final = (
+    "server",
+    "demo",
+    "project",
+    "phase",
+    "task",
+    "template",
+    "workflow",
+    "run",
+    "queue",
+    "worker",
+    "result",
+    "artifact",
+    "cache",
+    "ci",
+    "trigger",
+    "schema",
+    "engine",
+    "container",
+    "mcp",
+    "token",
+    "config",
+)
+"""The commands in the order of the help; the module of the same name beside this one declares each."""
 
 app = typer.Typer(
     name=PROGRAM,
+    cls=group_on_demand(_MODULES),
     help="Write down projects and tasks, and run them as containerised workflows.",
     epilog="Start with: task-manager demo",
     no_args_is_help=True,
@@ -46,31 +51,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-for add_commands in (
-    add_project_commands,
-    add_phase_commands,
-    add_task_commands,
-    add_template_commands,
-    add_workflow_commands,
-    add_run_commands,
-    add_queue_commands,
-    add_worker_commands,
-    add_result_commands,
-    add_artifact_commands,
-    add_cache_commands,
-    add_ci_commands,
-    add_trigger_commands,
-    add_schema_commands,
-    add_engine_commands,
-    add_container_commands,
-    add_mcp_commands,
-    add_server_command,
-    add_token_commands,
-    add_config_commands,
-    add_demo_command,
-):
-    add_commands(app)
 
 
 def _print_version(wanted: bool) -> None:

@@ -28,7 +28,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell what would be
 Remove = Annotated[bool, typer.Option("--remove", help="Remove what is damaged, so that runs store it anew.")]
 
 
-def add_artifact_commands(app: typer.Typer) -> None:
+def add_commands(app: typer.Typer) -> None:
     """Add the group `artifact`."""
     artifact = group(app, "artifact", "List, fetch, verify and prune the files that runs left.")
     command(artifact, "list", example="task-manager artifact list RUN")(list_)

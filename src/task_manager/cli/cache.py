@@ -45,7 +45,7 @@ OlderThan = Annotated[str | None, typer.Option("--older-than", metavar="AGE", he
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell what would be removed.")]
 
 
-def add_cache_commands(app: typer.Typer) -> None:
+def add_commands(app: typer.Typer) -> None:
     """Add the group `cache`."""
     cache = group(app, "cache", "See and tend what is kept of runs' results.")
     command(cache, "stats", example="task-manager cache stats --project textkit")(stats)

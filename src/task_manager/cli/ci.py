@@ -114,7 +114,7 @@ class _Reports:
                 file.write(as_summary(project, outcomes))
 
 
-def add_ci_commands(app: typer.Typer) -> None:
+def add_commands(app: typer.Typer) -> None:
     """Add the group `ci`."""
     ci = group(app, "ci", "Run a project's tasks in continuous integration.")
     command(

@@ -12,7 +12,7 @@ from task_manager.cli.output import table
 from task_manager.cli.session import Session
 
 
-def add_config_commands(app: typer.Typer) -> None:
+def add_commands(app: typer.Typer) -> None:
     """Add the group `config`."""
     config = group(app, "config", "Show the settings and where they come from.")
     command(config, "show", example="task-manager config show --json", uses_engine=True)(show)

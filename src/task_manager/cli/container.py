@@ -40,7 +40,7 @@ Capabilities = Annotated[
 ]
 
 
-def add_container_commands(app: typer.Typer) -> None:
+def add_commands(app: typer.Typer) -> None:
     """Add the group `container`."""
     container = group(app, "container", "Hold helper containers, and list those of runs.")
     command(

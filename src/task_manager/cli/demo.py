@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from task_manager.models import Project
 
 
-def add_demo_command(app: typer.Typer) -> None:
+def add_commands(app: typer.Typer) -> None:
     """Add the command `demo`."""
     command(
         app,

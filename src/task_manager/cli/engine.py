@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from task_manager.engine_report import Check, EngineReport
 
 
-def add_engine_commands(app: typer.Typer) -> None:
+def add_commands(app: typer.Typer) -> None:
     """Add the group `engine`."""
     engine = group(app, "engine", "Show which engine executes, and examine whether it works here.")
     command(engine, "info", example="task-manager engine info", uses_engine=True)(info)

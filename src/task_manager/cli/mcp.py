@@ -11,7 +11,7 @@ from task_manager.cli.command import command, command_of_group, group
 from task_manager.cli.session import Session
 
 
-def add_mcp_commands(app: typer.Typer) -> None:
+def add_commands(app: typer.Typer) -> None:
     """Add the group `mcp`, which serves when none of its commands is named."""
     mcp = group(app, "mcp", "Serve agents over the Model Context Protocol.", is_command=True)
     command_of_group(mcp, example="task-manager mcp\ntask-manager mcp install claude-code")(serve)

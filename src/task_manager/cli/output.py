@@ -7,14 +7,12 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from rich import box
-from rich.console import Console, RenderableType
-from rich.table import Table
-from rich.text import Text
-
 if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
     from task_manager.errors import TaskManagerError
     from task_manager.store import Page
 
@@ -26,14 +24,20 @@ class Output:
 
     Attributes:
         json: Whether standard output carries one JSON document and nothing else.
-        console: Standard output.
-        errors: Standard error.
     """
 
     def __init__(self, *, as_json: bool) -> None:
         self.json = as_json
-        self.console = _console(stderr=False)
-        self.errors = _console(stderr=True)
+
+    @cached_property
+    def console(self) -> Console:
+        """Standard output."""
+        return _console(stderr=False)
+
+    @cached_property
+    def errors(self) -> Console:
+        """Standard error."""
+        return _console(stderr=True)
 
     @property
     def live(self) -> bool:
@@ -82,6 +86,8 @@ class Output:
 
     def note(self, text: str) -> None:
         """Print a remark on standard error; nothing with `--json`."""
+        from rich.text import Text
+
         if not self.json:
             _print(self.errors, Text(text, style="dim"))
 
@@ -100,6 +106,8 @@ class Output:
         if self.json:
             sys.stderr.write(json.dumps({"error": json_ready(data or {"message": message})}, ensure_ascii=False) + "\n")
             return
+        from rich.text import Text
+
         _print(self.errors, Text.assemble(("Error: ", "bold red"), message))
         if remedy:
             _print(self.errors, Text(remedy))
@@ -107,10 +115,14 @@ class Output:
 
 def _print(console: Console, renderable: RenderableType) -> None:
     """Wrap words in a terminal; elsewhere a line stays whole, for those who search in it."""
+    from rich.text import Text
+
     console.print(renderable, soft_wrap=not console.is_terminal and isinstance(renderable, str | Text))
 
 
 def _console(*, stderr: bool) -> Console:
+    from rich.console import Console
+
     console = Console(stderr=stderr, highlight=False, emoji=False, markup=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _PIPED_WIDTH  # nothing is cut where nobody has a window
@@ -141,6 +153,10 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[RenderableType | None]
         rows: What stands in each row; None leaves a cell empty.
         empty: What is said when there are no rows.
     """
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
     drawn = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
     for heading in columns:
         name = heading.lstrip(">!")
@@ -152,6 +168,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[RenderableType | None]
 
 def fields(pairs: Iterable[tuple[str, RenderableType | None]]) -> RenderableType:
     """Names and values below each other; those without a value are left out."""
+    from rich.table import Table
+
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")

@@ -25,7 +25,7 @@ PhaseArgument = Annotated[str, typer.Argument(metavar="PHASE", help="Its id, or 
 Order = Annotated[int | None, typer.Option(min=0, help="Its place among the project's phases, from 0.")]
 
 
-def add_phase_commands(app: typer.Typer) -> None:
+def add_commands(app: typer.Typer) -> None:
     """Add the group `phase`."""
     phase = group(app, "phase", "Create, list, change and remove the phases of projects.")
     command(phase, "create", example="task-manager phase create textkit Deliver")(create)

@@ -35,7 +35,7 @@ Source = Annotated[Path | None, typer.Option(help="The folder that its tasks wor
 Description = Annotated[str | None, typer.Option(help="For people.")]
 
 
-def add_project_commands(app: typer.Typer) -> None:
+def add_commands(app: typer.Typer) -> None:
     """Add the group `project`."""
     project = group(app, "project", "Create, list, show, change, remove and run projects.")
     command(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from task_manager.queue_explanation import Wait
 
 
-def add_queue_commands(app: typer.Typer) -> None:
+def add_commands(app: typer.Typer) -> None:
     """Add the group `queue`."""
     queue = group(app, "queue", "See which runs wait, and what for.")
     command(queue, "list", example="task-manager queue list --project textkit")(list_)

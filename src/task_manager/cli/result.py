@@ -36,7 +36,7 @@ MetricFilter = Annotated[
 OtherRun = Annotated[str, typer.Argument(metavar="OTHER", help="The run to compare with, or a task.")]
 
 
-def add_result_commands(app: typer.Typer) -> None:
+def add_commands(app: typer.Typer) -> None:
     """Add the group `result`."""
     result = group(app, "result", "Show, list and compare what came out of runs.")
     shows = 'task-manager result show "Run the tests"\ntask-manager result show RUN --as markdown --output summary.md'

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from task_manager.models import WorkflowRun
 
 
-def add_run_commands(app: typer.Typer) -> None:
+def add_commands(app: typer.Typer) -> None:
     """Add the group `run`."""
     run = group(app, "run", "Start, follow, list and cancel runs.")
     command(

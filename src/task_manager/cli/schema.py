@@ -9,7 +9,7 @@ from task_manager.cli.command import command, group
 from task_manager.cli.session import Session
 
 
-def add_schema_commands(app: typer.Typer) -> None:
+def add_commands(app: typer.Typer) -> None:
     """Add the group `schema`."""
     schema = group(app, "schema", "Print the JSON Schemas of results and of pipelines' definitions.")
     command(schema, "result", example="task-manager schema result test_report")(result)

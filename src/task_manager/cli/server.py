@@ -12,7 +12,7 @@ from task_manager.cli.command import command
 from task_manager.cli.session import Session
 
 
-def add_server_command(app: typer.Typer) -> None:
+def add_commands(app: typer.Typer) -> None:
     """Add the command `server`."""
     command(app, "server", example="task-manager server\ntask-manager server --port 9000", uses_engine=True)(server)
 

@@ -74,7 +74,7 @@ _EMPTY: dict[Clearable, tuple[str, Any]] = {
 }
 
 
-def add_task_commands(app: typer.Typer) -> None:
+def add_commands(app: typer.Typer) -> None:
     """Add the group `task`."""
     task = group(app, "task", "Create, list, show, change, remove and run tasks.")
     command(

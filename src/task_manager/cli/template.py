@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     )
 
 
-def add_template_commands(app: typer.Typer) -> None:
+def add_commands(app: typer.Typer) -> None:
     """Add the group `template`."""
     template = group(app, "template", "List, show, check and test workflow templates.")
     command(template, "list", example="task-manager template list --category quality")(list_)

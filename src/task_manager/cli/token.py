@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from task_manager.models import AccessToken
 
 
-def add_token_commands(app: typer.Typer) -> None:
+def add_commands(app: typer.Typer) -> None:
     """Add the group `token`."""
     token = group(app, "token", "Make, list and revoke tokens for clients over HTTP.")
     command(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Name = Annotated[str, typer.Argument(help="Its name or id.")]
 
 
-def add_trigger_commands(app: typer.Typer) -> None:
+def add_commands(app: typer.Typer) -> None:
     """Add the group `trigger`."""
     trigger = group(app, "trigger", "Say which webhooks start which tasks.")
     command(

@@ -20,7 +20,7 @@ UntilIdle = Annotated[bool, typer.Option("--until-idle", help="End after a while
 SettingsFromStdin = Annotated[bool, typer.Option("--settings-from-stdin", hidden=True)]
 
 
-def add_worker_commands(app: typer.Typer) -> None:
+def add_commands(app: typer.Typer) -> None:
     """Add the group `worker`."""
     worker = group(app, "worker", "The process that executes runs; it is started when one is needed.")
     command(worker, "run", example="task-manager worker run", uses_engine=True)(run)

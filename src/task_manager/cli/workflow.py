@@ -36,7 +36,7 @@ DefinitionArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A defi
 _EMPTY: tuple[Any, ...] = (None, "", [], {})
 
 
-def add_workflow_commands(app: typer.Typer) -> None:
+def add_commands(app: typer.Typer) -> None:
     """Add the group `workflow`."""
     workflow = group(app, "workflow", "Make, show, check and plan what tasks run.")
     command(

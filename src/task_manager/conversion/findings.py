@@ -30,7 +30,7 @@ class Finding(BaseModel):
         severity: Whether it stops the definition from being used.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     place: str
     code: str

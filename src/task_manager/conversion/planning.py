@@ -24,7 +24,7 @@ class ExecutionPlan(BaseModel):
         notes: What was simplified, one sentence each.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     pipeline: Pipeline
     layers: tuple[tuple[str, ...], ...]

@@ -28,7 +28,7 @@ class Conditions(BaseModel):
         files: A shell pattern for a path in the source folder; `*` matches slashes too.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     type: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ class Rule(BaseModel):
         because: The reason, as the end of a sentence that begins with "because".
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     template: str = Field(min_length=1)
     when: Conditions

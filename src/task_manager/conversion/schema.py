@@ -24,7 +24,7 @@ class FunctionDefinition(BaseModel):
     The function is `async def name(dag, inputs)` in `module`, found in the configured `pipelines_dir`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     function: str = Field(
         pattern=FUNCTION_PATTERN,

@@ -49,16 +49,14 @@ class Discovery:
     async def _find(self, query: str) -> MoreToolsView:
         words = query.casefold().split()
         hidden = [one for one in self._toolset.tools.values() if not one.declaration.listed and _may(one)]
-        listed = {one.name: one for one in await self._server.list_tools()}
-        scored = [(sum(word in _text(one, listed[one.name].description) for word in words), one) for one in hidden]
-        found = [one for score, one in scored if score or not words]
+        if not words:
+            return MoreToolsView(tools=[FoundTool(name=one.name, description=one.description) for one in hidden])
+        scored = [(sum(word in _text(one) for word in words), one) for one in hidden]
+        found = [one for score, one in sorted(scored, key=lambda pair: -pair[0]) if score]
+        self._toolset.register(*(one.name for one in found))
+        schemas = {one.name: input_schema(one.input_schema) for one in await self._server.list_tools()}
         described = [
-            FoundTool(
-                name=one.name,
-                description=listed[one.name].description or "",
-                input_schema=input_schema(listed[one.name].input_schema) if words else {},
-            )
-            for one in sorted(found, key=lambda one: -next(score for score, other in scored if other is one))
+            FoundTool(name=one.name, description=one.description, input_schema=schemas[one.name]) for one in found
         ]
         return MoreToolsView(tools=described)
 
@@ -71,6 +69,7 @@ class Discovery:
         refusal = known.refusal(arguments)
         if refusal is not None:
             raise refusal
+        self._toolset.register(name)
         result = await self._server.call_tool(name, arguments, context)
         if not isinstance(result, CallToolResult):
             raise TaskManagerError(f"{name} answered in a way that cannot be passed on.")
@@ -83,8 +82,8 @@ def _may(one: RegisteredTool) -> bool:
     return current_caller().allows(one.declaration.access)
 
 
-def _text(one: RegisteredTool, description: str | None) -> str:
-    return f"{one.name} {one.declaration.title} {description}".casefold().replace("_", " ")
+def _text(one: RegisteredTool) -> str:
+    return f"{one.name} {one.declaration.title} {one.description}".casefold().replace("_", " ")
 
 
 def _error_of(result: CallToolResult) -> TaskManagerError:

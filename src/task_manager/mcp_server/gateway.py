@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
@@ -50,6 +50,7 @@ class Gateway:
         if ctx.method == LISTEN:
             return await self._listening(ctx, call_next)
         if ctx.method == "tools/list":
+            self._toolset.register(*self._shown())
             return self._listed(await call_next(ctx))
         if ctx.method == "tools/call":
             return await self._call(ctx, call_next)
@@ -78,6 +79,8 @@ class Gateway:
     def _refusal(self, params: Mapping[str, Any]) -> InvalidInput | None:
         name, arguments = params.get("name"), params.get("arguments")
         known = self._toolset.tools.get(name) if isinstance(name, str) else None
+        if known is not None:
+            self._toolset.register(known.name)
         if known is None or not isinstance(arguments, dict | None):
             return None
         return known.refusal(arguments or {})
@@ -85,21 +88,22 @@ class Gateway:
     def _listed(self, result: HandlerResult) -> HandlerResult:
         if not isinstance(result, dict):
             return result
-        shown = [one for one in result.get("tools", ()) if self._is_shown(one["name"])]
-        return {**result, "tools": [self._compact(one) for one in self._usual_first(shown)]}
+        names = {name: place for place, name in enumerate(self._shown())}
+        ours = self._toolset.tools
+        shown = [one for one in result.get("tools", ()) if one["name"] in names or one["name"] not in ours]
+        # Tools of others come first, as they were registered.
+        in_order = sorted(shown, key=lambda one: names.get(one["name"], -1))
+        return {**result, "tools": [self._compact(one) for one in in_order]}
 
-    def _is_shown(self, name: str) -> bool:
-        known = self._toolset.tools.get(name)
-        if known is None:
-            return True
-        return (known.declaration.listed or self._every_tool) and current_caller().allows(known.declaration.access)
-
-    def _usual_first(self, tools: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-        def rank(one: dict[str, Any]) -> bool:
-            known = self._toolset.tools.get(one["name"])
-            return known is not None and not known.declaration.listed
-
-        return sorted(tools, key=rank)
+    def _shown(self) -> list[str]:
+        """The tools that this caller is shown, the usual ones first."""
+        caller = current_caller()
+        shown = [
+            one
+            for one in self._toolset.tools.values()
+            if (one.declaration.listed or self._every_tool) and caller.allows(one.declaration.access)
+        ]
+        return [one.name for one in sorted(shown, key=lambda one: not one.declaration.listed)]
 
     def _compact(self, one: dict[str, Any]) -> dict[str, Any]:
         if one["name"] not in self._toolset.tools:

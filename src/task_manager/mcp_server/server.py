@@ -92,7 +92,7 @@ def create_server(
         resource_security=ResourceSecurity(),
     )
     integration = DaggerWorkflowIntegration(
-        server, task_manager=application, settings=settings, every_tool=every_tool, tasks=tasks
+        server, task_manager=application, settings=settings, every_tool=every_tool, tasks=tasks, on_demand=True
     )
     add_prompts(server)
     made.append(integration)

@@ -47,7 +47,7 @@ Limit = Annotated[int, Field(ge=1, le=200)]
 class TaskOfPlan(BaseModel):
     """A task of a plan; `after` names tasks of the plan or the project by title or id."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(defer_build=True, extra="forbid")
 
     title: str
     after: list[str] = []

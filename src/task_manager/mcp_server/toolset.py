@@ -74,12 +74,14 @@ class RegisteredTool:
     """A tool of a server.
 
     Attributes:
+        description: What clients are told of it.
         function: What the server calls.
         parameters: Its arguments by name.
     """
 
     name: str
     declaration: Declaration
+    description: str
     function: Callable[..., Awaitable[CallToolResult]]
     parameters: Mapping[str, inspect.Parameter]
 
@@ -119,29 +121,47 @@ class RegisteredTool:
 class Toolset:
     """The tools of one server, in the order in which they were added.
 
+    To register a tool takes milliseconds, most of them for the schema of its answers; so a server that asks for its
+    tools by `register` starts without those that nobody asks for.
+
     Args:
         server: Where they are registered.
+        on_demand: Whether they are registered by `register`, not when they are added.
     """
 
-    def __init__(self, server: MCPServer[Any]) -> None:
+    def __init__(self, server: MCPServer[Any], *, on_demand: bool = False) -> None:
         self._server = server
+        self._on_demand = on_demand
+        self._registered: set[str] = set()
         self.tools: dict[str, RegisteredTool] = {}
 
     def add(self, subject: object) -> None:
-        """Register the methods of an object that are declared as tools."""
+        """Take the methods of an object that are declared as tools."""
         for name, method, declaration in _declared(subject):
             signature = inspect.signature(method, eval_str=True)
             parameters = {key: one for key, one in signature.parameters.items() if one.annotation is not Context}
+            description = _description(method, declaration.example)
             answering = _answering(name, method, signature, declaration)
-            self.tools[name] = RegisteredTool(name, declaration, answering, parameters)
-            self._server.add_tool(
-                answering,
-                name=name,
-                title=declaration.title,
-                description=_description(method, declaration.example),
-                annotations=declaration.annotations,
-                structured_output=True,
-            )
+            self.tools[name] = RegisteredTool(name, declaration, description, answering, parameters)
+            if not self._on_demand:
+                self.register(name)
+
+    def register(self, *names: str) -> None:
+        """See to it that the server has these tools."""
+        for name in names:
+            if name not in self._registered:
+                self._registered.add(name)
+                self._register(self.tools[name])
+
+    def _register(self, one: RegisteredTool) -> None:
+        self._server.add_tool(
+            one.function,
+            name=one.name,
+            title=one.declaration.title,
+            description=one.description,
+            annotations=one.declaration.annotations,
+            structured_output=True,
+        )
 
 
 def tool(

@@ -12,7 +12,7 @@ Detail = Literal["brief", "full"]
 class View(BaseModel):
     """An answer; what is not known or empty is left out."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
 
 class ProjectView(View):
@@ -323,6 +323,3 @@ class RemovedView(View):
 
     id: str
     runs: int
-
-
-ProjectView.model_rebuild()

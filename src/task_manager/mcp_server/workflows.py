@@ -207,6 +207,8 @@ class DaggerWorkflowIntegration:
         settings: All settings, for an application of its own; by default those of arguments, environment and files.
         every_tool: Whether clients are shown every tool, not only the usual ones.
         tasks: The extension that the server was made with, to answer clients that know it with handles.
+        on_demand: Whether tools are registered only when a client asks for them, so that the server starts sooner;
+            what its own methods list before that lacks them.
     """
 
     def __init__(
@@ -219,10 +221,11 @@ class DaggerWorkflowIntegration:
         settings: Settings | None = None,
         every_tool: bool = False,
         tasks: TasksExtension | None = None,
+        on_demand: bool = False,
     ) -> None:
         arguments = {"dagger_config_path": dagger_config_path, "templates_dir": templates_dir}
         self.backend = Backend(task_manager, lambda: settings or _settings(arguments))
-        self.toolset = Toolset(server)
+        self.toolset = Toolset(server, on_demand=on_demand)
         for tools in (
             WorkflowTools(self.backend),
             TaskTools(self.backend),

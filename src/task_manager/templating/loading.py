@@ -99,7 +99,7 @@ def _unreadable(file: Path, error: InvalidTemplate) -> TemplateProblem:
 
 
 class _TestsFile(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
     tests: tuple[TemplateTest, ...]
 
 

@@ -23,7 +23,7 @@ Category = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$", max_l
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
 
 class TemplateTest(_Record):

@@ -29,7 +29,7 @@ _FRAME: Final = re.compile(r"^(?:=== |--- |\s+--- |FAIL\b|PASS\b|ok\b)")
 
 
 class _Event(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore", allow_inf_nan=False)
 
     action: str = Field(alias="Action")
     package: str = Field("", alias="Package")

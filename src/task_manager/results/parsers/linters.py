@@ -51,7 +51,7 @@ _ERROR_CODE: Final = re.compile(r"E9\d*|F\d+")
 class _Part(BaseModel):
     """What is used of a finding; the tools write more."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore", populate_by_name=True)
 
 
 class _Location(_Part):

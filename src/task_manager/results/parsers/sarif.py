@@ -23,7 +23,7 @@ _MAXIMUM_PROBLEMS = 100
 class _Part(BaseModel):
     """A part of a SARIF log: what is used of it; the specification has much more."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore", populate_by_name=True)
 
 
 class _Message(_Part):
