@@ -9,20 +9,18 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import JsonValue
 
 from task_manager import graph
 from task_manager.artifacts import ArtifactStore, open_artifacts
-from task_manager.caching.compiled import PipelineCache
 from task_manager.communication import DaggerCommunicationManager
 from task_manager.config import Settings, WorkerMode, load_settings
 from task_manager.container_control import ContainerControl
 from task_manager.errors import DependenciesNotMet, DependencyCycle, InvalidInput
 from task_manager.execution import Execution, ExecutionByWorker, ExecutionElsewhere, ExecutionHere
 from task_manager.models import Artifact, StepRecord, Task, Workflow, WorkflowRun, WorkflowType, utc_now
-from task_manager.pipeline_converter import PipelineConverter
 from task_manager.repeated_calls import find, find_all
 from task_manager.results.diagnosis import Diagnosis
 from task_manager.run_control import Opened
@@ -32,9 +30,11 @@ from task_manager.store import Connection, Store, idempotency, phases, projects,
 from task_manager.store import artifacts as artifact_records
 from task_manager.store.database import read_only
 from task_manager.store.idempotency import Call
-from task_manager.workflow_creation import WorkflowMaker, WorkflowPreview, chosen
-from task_manager.workflow_status import TaskStatus
-from task_manager.workflow_templates import WorkflowTemplateRegistry
+from task_manager.workflow_status import TaskStatus, chosen
+
+if TYPE_CHECKING:
+    from task_manager.workflow_creation import WorkflowMaker, WorkflowPreview
+    from task_manager.workflow_templates import WorkflowTemplateRegistry
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,6 @@ class TaskWorkflowIntegration(ContainerControl):
             settings or load_settings({name: value for name, value in arguments.items() if value})[0], clock
         )
         self.communication = communication or DaggerCommunicationManager(self.settings)
-        self.templates = WorkflowTemplateRegistry(self.settings.templates_dir)
         self._given_store = store
 
     async def initialize(self) -> None:
@@ -111,14 +110,11 @@ class TaskWorkflowIntegration(ContainerControl):
             StoreError: The store cannot be used.
         """
         if self._opened is None:
-            settings = self.settings
             store = self._given_store
             if store is None:
-                store = await asyncio.to_thread(Store.open, settings.data_dir, settings.database_url)
+                store = await asyncio.to_thread(Store.open, self.settings.data_dir, self.settings.database_url)
             self.communication.feed = store.feed
-            execution = self._execution(store)
-            maker = WorkflowMaker(store, PipelineConverter(self.templates, cache=PipelineCache()), self._clock)
-            self._opened = Opened(store, execution, maker, RunStarter(store, self._clock))
+            self._opened = Opened(store, self._execution(store), RunStarter(store, self._clock), self._maker)
 
     def _execution(self, store: Store) -> Execution:
         if self._execute_here:
@@ -126,6 +122,18 @@ class TaskWorkflowIntegration(ContainerControl):
         if self.settings.worker is WorkerMode.ELSEWHERE:
             return ExecutionElsewhere()
         return ExecutionByWorker(store, self.settings.model_copy(update={"data_dir": store.data_dir}))
+
+    @cached_property
+    def templates(self) -> WorkflowTemplateRegistry:
+        """The workflow templates."""
+        from task_manager.workflow_templates import WorkflowTemplateRegistry
+
+        return WorkflowTemplateRegistry(self.settings.templates_dir)
+
+    def _maker(self, store: Store) -> WorkflowMaker:
+        from task_manager.workflow_creation import workflow_maker
+
+        return workflow_maker(store, self.templates, self._clock)
 
     @cached_property
     def artifacts(self) -> ArtifactStore:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Any
 
-import yaml
+# Every process reads settings, few of them from a file.
+if TYPE_CHECKING:
+    import yaml
 
 from task_manager.errors import InvalidInput
 
@@ -109,23 +111,28 @@ def _parse(path: Path, text: str, error: type[InvalidInput]) -> tuple[object, di
             )
 
 
-# The parser of libyaml is several times faster; not every build of the library has it.
-_Loader: Final[type[yaml.SafeLoader]] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class _PlainLoader(_Loader):  # type: ignore[valid-type,misc]
+@cache
+def _plain_loader() -> type[yaml.SafeLoader]:
     """YAML without dates: what looks like a date stays a text, as in JSON."""
+    import yaml
 
+    # The parser of libyaml is several times faster; not every build of the library has it.
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-_PlainLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in _Loader.yaml_implicit_resolvers.items()
-}
+    class PlainLoader(base):  # type: ignore[misc]
+        yaml_implicit_resolvers = {  # noqa: RUF012 - as in its base
+            first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+            for first, resolvers in base.yaml_implicit_resolvers.items()
+        }
+
+    return PlainLoader
 
 
 def _parse_yaml(path: Path, text: str, error: type[InvalidInput]) -> tuple[object, dict[Place, int]]:
+    import yaml
+
     try:
-        loader = _PlainLoader(text)
+        loader = _plain_loader()(text)
         node = loader.get_single_node()
         if node is None:
             return {}, {}
@@ -145,6 +152,8 @@ def _parse_yaml(path: Path, text: str, error: type[InvalidInput]) -> tuple[objec
 
 
 def _yaml_lines(node: yaml.Node, place: Place, path: Path, error: type[InvalidInput]) -> Iterator[tuple[Place, int]]:
+    import yaml
+
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
@@ -173,6 +182,8 @@ def _parse_json(path: Path, text: str, error: type[InvalidInput]) -> tuple[objec
 
 
 def _parse_toml(path: Path, text: str, error: type[InvalidInput]) -> object:
+    import tomllib
+
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as cause:

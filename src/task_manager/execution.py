@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from task_manager.cached_runs import CachedRuns
-from task_manager.communication import DaggerCommunicationManager
-from task_manager.config import Settings
-from task_manager.orchestration import InProcessOrchestrator
-from task_manager.run_executor import RunExecutor
 from task_manager.store import Store, queue, workers
-from task_manager.worker import Worker
-from task_manager.worker_place import WorkerPlace
 from task_manager.workflow_status import Reason
+
+# What executes is loaded by the processes that do: the others start in a fraction of the time.
+if TYPE_CHECKING:
+    from task_manager.communication import DaggerCommunicationManager
+    from task_manager.config import Settings
+    from task_manager.worker import Worker
+    from task_manager.worker_place import WorkerPlace
 
 
 class Execution(Protocol):
@@ -66,6 +66,8 @@ class ExecutionHere:
 
     async def ensure(self) -> None:
         """Start the worker, or wake it."""
+        from task_manager.worker_place import WorkerPlace
+
         async with self._lock:
             if self._worker is not None:
                 self._worker.wake()
@@ -86,6 +88,11 @@ class ExecutionHere:
                 place.release()
 
     def _make(self, worker_id: str) -> Worker:
+        from task_manager.cached_runs import CachedRuns
+        from task_manager.orchestration import InProcessOrchestrator
+        from task_manager.run_executor import RunExecutor
+        from task_manager.worker import Worker
+
         cache = CachedRuns(self._store, self._communication, self._settings, clock=self._clock)
         executor = RunExecutor(
             self._store, self._communication, self._settings, worker_id=worker_id, cache=cache, clock=self._clock

@@ -8,7 +8,8 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from task_manager.config import Settings
 from task_manager.errors import InvalidInput, NotFound, TaskManagerError, WorkerError
@@ -22,8 +23,10 @@ from task_manager.store import Store, projects, queue, runs, tasks, workflows
 from task_manager.store.idempotency import Call
 from task_manager.structured_log import get_logger
 from task_manager.worker_place import wanted
-from task_manager.workflow_creation import WorkflowMaker
 from task_manager.workflow_status import Reason
+
+if TYPE_CHECKING:
+    from task_manager.workflow_creation import WorkflowMaker
 
 log = get_logger(__name__)
 
@@ -40,8 +43,13 @@ class Opened:
 
     store: Store
     execution: Execution
-    maker: WorkflowMaker
     starter: RunStarter
+    make_maker: Callable[[Store], WorkflowMaker]
+
+    @cached_property
+    def maker(self) -> WorkflowMaker:
+        """Makes workflows; made when it is first used, for most processes make none."""
+        return self.make_maker(self.store)
 
 
 class RunControl:

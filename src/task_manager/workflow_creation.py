@@ -7,13 +7,13 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
+from task_manager.caching.compiled import PipelineCache
 from task_manager.conversion.planning import ExecutionPlan
 from task_manager.errors import InvalidInput, WorkflowTypeConflict
 from task_manager.models import Task, Workflow, WorkflowType, new_id
@@ -21,8 +21,10 @@ from task_manager.pipeline_converter import Conversion, PipelineConverter, optim
 from task_manager.repeated_calls import find, once
 from task_manager.store import Store, projects, tasks, workflows
 from task_manager.store.idempotency import Call
+from task_manager.workflow_status import chosen
 
-Member = TypeVar("Member", bound=StrEnum)
+if TYPE_CHECKING:
+    from task_manager.workflow_templates import WorkflowTemplateRegistry
 
 
 @dataclass(frozen=True)
@@ -218,20 +220,9 @@ def _type_conflict(task: Task, current: Workflow, wanted: WorkflowType | None) -
     )
 
 
-def chosen(kind: type[Member], value: Member | str | None, name: str) -> Member | None:
-    """The member of an enumeration that a value names; None stays None.
-
-    Raises:
-        InvalidInput: It names none; the error lists them.
-    """
-    if value is None:
-        return None
-    try:
-        return kind(value)
-    except ValueError as error:
-        raise InvalidInput(
-            f"{name} cannot be {value!r}.", remedy=f"Choose one of {', '.join(member.value for member in kind)}."
-        ) from error
+def workflow_maker(store: Store, templates: WorkflowTemplateRegistry, clock: Callable[[], datetime]) -> WorkflowMaker:
+    """A maker that converts with these templates, and keeps what it converted in memory."""
+    return WorkflowMaker(store, PipelineConverter(templates, cache=PipelineCache()), clock)
 
 
 def _list_files(root: Path) -> tuple[str, ...]:

@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from task_manager.errors import InvalidTransition
+from task_manager.errors import InvalidInput, InvalidTransition
 from task_manager.structured_log import get_logger
 
 log = get_logger(__name__)
+
+Member = TypeVar("Member", bound=StrEnum)
 
 
 class WorkflowStatus(StrEnum):
@@ -179,3 +182,19 @@ def check_transition(current: WorkflowStatus, following: WorkflowStatus, *, run_
         else f"{current} is an end; start a new run.",
         details={"run_id": run_id, "current": current, "following": following, "allowed": list(allowed)},
     )
+
+
+def chosen(kind: type[Member], value: Member | str | None, name: str) -> Member | None:
+    """The member of an enumeration that a value names; None stays None.
+
+    Raises:
+        InvalidInput: It names none; the error lists them.
+    """
+    if value is None:
+        return None
+    try:
+        return kind(value)
+    except ValueError as error:
+        raise InvalidInput(
+            f"{name} cannot be {value!r}.", remedy=f"Choose one of {', '.join(member.value for member in kind)}."
+        ) from error

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import time
 from enum import StrEnum
-
-from purgatory.domain.model import HALF_OPENED, OPENED, Context, OpenedState
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from task_manager.errors import EngineCircuitOpen
+
+# purgatory imports every store that it could keep its state in: only processes that call an engine pay for that.
+if TYPE_CHECKING:
+    from purgatory.domain.model import Context
 
 
 class BreakerState(StrEnum):
@@ -33,12 +37,20 @@ class CircuitBreaker:
     """
 
     def __init__(self, *, failures_to_open: int, seconds_open: float) -> None:
-        self._context = Context("engine", failures_to_open, seconds_open)
+        self._failures_to_open = failures_to_open
         self._seconds_open = seconds_open
+
+    @cached_property
+    def _context(self) -> Context:
+        from purgatory.domain.model import Context
+
+        return Context("engine", self._failures_to_open, self._seconds_open)
 
     @property
     def state(self) -> BreakerState:
         """Closed, open or half-open."""
+        from purgatory.domain.model import HALF_OPENED, OPENED
+
         names = {OPENED: BreakerState.OPEN, HALF_OPENED: BreakerState.HALF_OPEN}
         return names.get(self._context.state, BreakerState.CLOSED)
 
@@ -48,6 +60,8 @@ class CircuitBreaker:
         Raises:
             EngineCircuitOpen: Calls are held back; `retry_in` in the details are the seconds until one is tried.
         """
+        from purgatory.domain.model import OpenedState
+
         try:
             self._context.handle_new_request()
         except OpenedState as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from task_manager.communication.containers import ContainerRecord, containers_of_step, state_of_step
 from task_manager.models import StepRecord
 from task_manager.pipeline import Step
-from task_manager.pipeline_converter import optimise
 from task_manager.store import Connection, read_only, runs, steps, workflows
 
 
@@ -17,6 +16,8 @@ def of_active_runs(c: Connection, *, run_id: str | None = None) -> tuple[Contain
         c: The transaction.
         run_id: Of this run alone.
     """
+    from task_manager.pipeline_converter import optimise
+
     found: list[ContainerRecord] = []
     for run in runs.active(c):
         pipeline = workflows.get(c, run.workflow_id).pipeline if run_id in (None, run.id) else None

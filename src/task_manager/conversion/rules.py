@@ -9,7 +9,6 @@ from functools import cache
 from importlib.resources import files as resource_files
 from typing import NamedTuple
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from task_manager.models import Task
@@ -63,6 +62,8 @@ class Choice(NamedTuple):
 @cache
 def built_in_rules() -> tuple[Rule, ...]:
     """The rules that come with the package, in the order in which they are tried."""
+    import yaml
+
     text = resource_files("task_manager.conversion").joinpath("rules.yaml").read_text("utf-8")
     return tuple(Rule.model_validate(rule) for rule in yaml.safe_load(text))
 
