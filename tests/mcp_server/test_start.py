@@ -14,7 +14,7 @@ STORE = {"jinja2", "jsonschema", "sqlalchemy", "structlog", "yaml"}
 """What only those need that ask something of the store, or make a workflow."""
 MAKING = STORE - {"sqlalchemy", "structlog"}
 
-HELLO = (
+HELLO: tuple[tuple[str, object], ...] = (
     ("initialize", {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}),
     ("tools/list", {}),
 )
