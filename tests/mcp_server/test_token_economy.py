@@ -1,6 +1,8 @@
 """What a server costs an agent before it has done anything."""
 
 import json
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from mcp import Client
 from mcp_types import Tool
@@ -52,6 +54,30 @@ async def test_each_tool_s_example_is_one_that_it_takes(application: Application
     tools = create_server(application, every_tool=True).integration.toolset.tools.values()
     refusals = {tool.name: tool.refusal(tool.declaration.example) for tool in tools}
     assert {name for name, refusal in refusals.items() if refusal is not None} == set()
+
+
+def nullable(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, object]]:
+    """The places of a schema that take null, each with its default."""
+    if {"type": "null"} in schema.get("anyOf", ()):
+        yield path, schema.get("default", "none")
+    for name, part in {**schema.get("properties", {}), **schema.get("$defs", {})}.items():
+        yield from nullable(part, f"{path}/{name}")
+    if isinstance(schema.get("items"), dict):
+        yield from nullable(schema["items"], f"{path}/items")
+
+
+async def test_what_answers_leave_out_when_it_is_null_is_all_that_their_schemas_say_is_never_null(
+    application: Application,
+) -> None:
+    product = create_server(application, every_tool=True)
+    product.integration.toolset.register(*product.integration.toolset.tools)
+    made = {tool.name: tool.output_schema or {} for tool in await product.server.list_tools()}
+    assert {path: default for one in made.values() for path, default in nullable(one) if default is not None} == {}
+    async with Client(product.server) as client:
+        listed = {tool.name: tool.output_schema or {} for tool in (await client.list_tools()).tools}
+    assert listed.keys() == made.keys()
+    assert [path for one in listed.values() for path in nullable(one)] == []
+    assert sum(map(tokens, listed.values())) < sum(map(tokens, made.values()))
 
 
 async def test_the_order_of_tools_is_stable(agent: Agent) -> None:

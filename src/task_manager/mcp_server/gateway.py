@@ -108,12 +108,21 @@ class Gateway:
     def _compact(self, one: dict[str, Any]) -> dict[str, Any]:
         if one["name"] not in self._toolset.tools:
             return one
-        return {**one, "inputSchema": input_schema(one["inputSchema"])}
+        return {
+            **one,
+            "inputSchema": input_schema(one["inputSchema"]),
+            "outputSchema": output_schema(one["outputSchema"]),
+        }
 
 
 def input_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     """A schema of arguments without what tells a model nothing: titles, nulls beside another type, null defaults."""
     return {**_without_noise(schema), "additionalProperties": False}
+
+
+def output_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A schema of answers, likewise: what is null is left out of them, and clients check each answer against it."""
+    return _without_noise(schema)
 
 
 def _without_noise(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,9 +134,8 @@ def _without_noise(schema: Mapping[str, Any]) -> dict[str, Any]:
         kept["anyOf"] = options
     if kept.get("additionalProperties") is True:
         del kept["additionalProperties"]
-    for key in ("items",):
-        if isinstance(kept.get(key), dict):
-            kept[key] = _without_noise(kept[key])
+    if isinstance(kept.get("items"), dict):
+        kept["items"] = _without_noise(kept["items"])
     for key in _KEPT_TITLES & kept.keys():
         kept[key] = {name: _without_noise(part) for name, part in kept[key].items()}
     return kept
