@@ -252,6 +252,17 @@ async def test_what_an_image_was_is_learned_from_the_run_where_nobody_could_tell
         assert (await ended(s, task.id)).original_run_id == first.id
 
 
+async def test_a_result_that_made_room_for_others_is_told_as_gone(tmp_path: Path) -> None:
+    async with cached_scene(tmp_path, cache={"memory_bytes": 1, "disk_bytes": 20_000}) as s:
+        tasks = [await s.task(f"Build {n}", pipeline=pipeline(build(name=str(n)))) for n in range(8)]
+        for task in tasks:
+            await ended(s, task.id)
+        again = await ended(s, tasks[0].id)
+        record = await record_of(s, again)
+        assert (record.outcome, record.reason) == (CacheOutcome.MISS, "gone")
+        assert "made room for others" in (await queries(s).explain(again.id)).text
+
+
 async def test_read_only_looks_up_and_keeps_nothing(tmp_path: Path) -> None:
     async with cached_scene(tmp_path) as s:
         task = await s.task("Build", pipeline=pipeline())

@@ -210,13 +210,20 @@ class CachedRuns:
         """The entry of a key, if all that it left is still there."""
         found = await self.cache.get(key)
         if isinstance(found, Missing):
-            return found
+            return found if found.removed is not None else await self._never_or_gone(key, found)
         left = {artifact.digest: artifact.name for artifact in found.entry.artifacts}
         gone = await self._artifacts.missing(left) if left else ()
         if not gone:
             return found
         names = ", ".join(left[digest] for digest in gone)
         return Missing("artifacts_missing", f"The result of run {found.entry.run_id} is there, but not: {names}.")
+
+    async def _never_or_gone(self, key: str, missing: Missing) -> Missing:
+        """No tier knows of an entry: what makes room for others, or is damaged, leaves no trace there."""
+        if not await self._store.run(cache.kept_results, key):
+            return missing
+        text = "The result of an equal run is in no tier any more: it made room for others, was damaged, or was lost."
+        return Missing("gone", text)
 
     def _record(self, run: WorkflowRun, components: Sequence[KeyComponent], found: Found | Missing) -> CacheRecord:
         hit = isinstance(found, Found)

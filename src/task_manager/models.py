@@ -440,7 +440,7 @@ class CacheRecord(Record):
     """What the cache was for a run, and what its key was made of.
 
     Attributes:
-        reason: A stable name for why, such as `not_stored`, `expired`, `artifacts_missing`, `skip_cache`.
+        reason: A stable name for why, such as `not_stored`, `gone`, `expired`, `artifacts_missing`, `skip_cache`.
         text: The same in a sentence.
         tier: Which tier answered; none without a hit.
         saved_seconds: What the hit saved; none without one.

@@ -48,7 +48,7 @@ class Missing:
     """Why there is no entry.
 
     Attributes:
-        reason: `not_stored`, or why the entry that there was is gone: `expired`, `cleared`.
+        reason: `not_stored`, or why the entry that there was is gone: `expired`, `cleared`, or else `gone`.
         text: The same in a sentence.
         removed: What is remembered of the entry that there was.
     """

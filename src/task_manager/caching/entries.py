@@ -72,7 +72,7 @@ class RemovedEntry(Record):
     """What is remembered of an entry that was removed.
 
     Attributes:
-        reason: A stable name: `expired`, `cleared`, `evicted`, `artifacts_missing`.
+        reason: A stable name: `expired`, `cleared`.
         text: The same in a sentence.
         removed_at: When.
     """
