@@ -23,6 +23,10 @@ MAXIMUM_BYTES = 16 * 1024 * 1024
 MAXIMUM_VALUES = 500_000
 """A YAML file that holds more is refused; aliases make a small file stand for endless data."""
 
+# YAML 1.1 takes `on`, `yes` and the like for booleans; as keys they are names, such as that of `retry.on`.
+_BOOLEAN = "tag:yaml.org,2002:bool"
+_TEXT = "tag:yaml.org,2002:str"
+
 Place = tuple[str | int, ...]
 """Where a value stands: keys and list positions from the top."""
 
@@ -161,6 +165,8 @@ def _yaml_lines(node: yaml.Node, place: Place, path: Path, error: type[InvalidIn
             if not isinstance(key, yaml.ScalarNode) or name in seen:
                 raise _broken(path, line, f"the key {name!r} stands here a second time", error)
             seen.add(name)
+            if key.tag == _BOOLEAN:
+                key.tag = _TEXT
             yield (*place, name), line
             yield from _yaml_lines(value, (*place, name), path, error)
     elif isinstance(node, yaml.SequenceNode):
