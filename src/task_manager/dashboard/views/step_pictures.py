@@ -105,11 +105,16 @@ def time_line(records: Sequence[StepRecord], now: datetime, chosen: str) -> Node
     whole = max((end - start).total_seconds(), 0.001)
     rows = [_row(record, start, whole, now, chosen=record.step_id == chosen) for record in records]
     ticks = [
-        h("span", seconds_text(whole * part / _TICKS), style=f"left:{part * 100 / _TICKS:g}%")
+        h("span", _tick(whole * part / _TICKS, whole), style=f"left:{part * 100 / _TICKS:g}%")
         for part in range(_TICKS + 1)
     ]
     scale = h("li", h("span"), h("span", *ticks, class_="ticks"), h("span"), class_="scale", aria_hidden="true")
     return h("ol", *([scale] if begun else []), *rows, class_="gantt", aria_label="Time line of the steps")
+
+
+def _tick(seconds: float, whole: float) -> str:
+    """A moment on the scale, told from those beside it."""
+    return f"{seconds:.2f} s" if whole < 1 else seconds_text(seconds)
 
 
 def _row(record: StepRecord, start: datetime, whole: float, now: datetime, *, chosen: bool) -> Node:
