@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from task_manager.cache_queries import CacheQueries
     from task_manager.dagger_integration import TaskWorkflowIntegration
     from task_manager.event_broadcast import EventBroadcast
+    from task_manager.hooks import Hooks
     from task_manager.run_inbox import RunInbox
     from task_manager.run_logs import RunLogs
     from task_manager.run_queries import RunQueries
@@ -157,6 +158,13 @@ class Application:
         from task_manager.workflow_templates import WorkflowTemplateRegistry
 
         return WorkflowTemplateRegistry(self.settings.templates_dir)
+
+    @cached_property
+    def hooks(self) -> Hooks:
+        """Who is told of changes of runs."""
+        from task_manager.hooks import Hooks
+
+        return Hooks(self.store)
 
     @cached_property
     def triggers(self) -> Triggers:

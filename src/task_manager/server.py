@@ -18,6 +18,7 @@ from task_manager.application import Application
 from task_manager.errors import InvalidInput
 from task_manager.guard import Guard
 from task_manager.health import HealthPages
+from task_manager.hook_delivery import HookSender
 from task_manager.login import LoginPages
 from task_manager.metrics import Metrics
 from task_manager.open_connections import OpenConnections
@@ -135,7 +136,7 @@ async def serve(
                 connections.end_all()
 
             http = _http_server(app, lambda: ready(_address_of(listener)), end_streams)
-            async with _holding_worker(application):
+            async with _holding_worker(application), HookSender(application.store, settings).sending():
                 await _serve_until_cancelled(http, listener)
 
 

@@ -79,6 +79,7 @@ class Firing(Record):
 
     Attributes:
         delivery_id: The sender's name for it; sent again, it starts nothing again.
+        commit: What it tells of; none: of no commit.
         run_ids: The runs that it started.
         error: Why it started none; empty if it did.
     """
@@ -88,6 +89,7 @@ class Firing(Record):
     event: str
     repository: str | None = None
     branch: str | None = None
+    commit: str | None = None
     run_ids: tuple[str, ...] = ()
     error: str = ""
     received_at: AwareDatetime

@@ -195,25 +195,15 @@ class Triggers:
         known = await self._store.run(triggers.firing, trigger.id, delivery.id)
         if known is not None and not known.error:
             return known
-        run_ids: Sequence[str] = ()
-        problem: TaskManagerError | None = None
+        # It is there before its runs are: those who tell of these look up the commit.
+        begun = await self._store.run(triggers.note, _begun(trigger, delivery, self._clock()))
         try:
             run_ids = await self._start(trigger, delivery)
         except TaskManagerError as error:
-            problem = error
             log.warning("trigger_failed", trigger=trigger.name, delivery=delivery.id, code=error.code)
-        firing = Firing(
-            trigger_id=trigger.id,
-            delivery_id=delivery.id,
-            event=delivery.event,
-            repository=delivery.repository,
-            branch=delivery.branch,
-            run_ids=tuple(run_ids),
-            error=problem.message if problem else "",
-            received_at=self._clock(),
-        )
-        kept = await self._store.run(triggers.note, firing)
-        return problem or kept
+            await self._store.run(triggers.note, begun.evolve(error=error.message))
+            return error
+        return await self._store.run(triggers.note, begun.evolve(error="", run_ids=tuple(run_ids)))
 
     async def _start(self, trigger: Trigger, delivery: Delivery) -> Sequence[str]:
         """Start what a trigger says; the key makes it the same runs however often that is tried."""
@@ -240,6 +230,19 @@ class Triggers:
             str(task_id), workflow_params=parameters or None, actor=actor, idempotency_key=key
         )
         return [run.id]
+
+
+def _begun(trigger: Trigger, delivery: Delivery, now: datetime) -> Firing:
+    return Firing(
+        trigger_id=trigger.id,
+        delivery_id=delivery.id,
+        event=delivery.event,
+        repository=delivery.repository,
+        branch=delivery.branch,
+        commit=delivery.commit,
+        error="It was interrupted while it was started; let it be sent again.",
+        received_at=now,
+    )
 
 
 def _match(trigger: Trigger, delivery: Delivery) -> Match:

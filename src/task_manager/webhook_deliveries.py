@@ -32,6 +32,14 @@ _BRANCHES: Final = (
     "/object_attributes/ref",
     "/branch",
 )
+_COMMITS: Final = (
+    "/pull_request/head/sha",
+    "/workflow_run/head_sha",
+    "/check_suite/head_sha",
+    "/object_attributes/last_commit/id",
+    "/after",
+    "/commit",
+)
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,7 @@ class Delivery:
         payload: What it tells.
         repository: The repository's whole name; none: it tells of none.
         branch: The branch, of pull and merge requests that which they go to; none: it tells of none.
+        commit: The commit, of pull and merge requests the newest of theirs; none: it tells of none.
     """
 
     source: WebhookSource
@@ -53,6 +62,7 @@ class Delivery:
     payload: JsonValue
     repository: str | None = None
     branch: str | None = None
+    commit: str | None = None
 
 
 def is_authentic(
@@ -110,8 +120,8 @@ def described(source: WebhookSource, event: str, payload: JsonValue, identifier:
     if not isinstance(payload, dict):
         raise InvalidInput("The payload of a webhook is a JSON object.")
     event = _event(source, event, payload)
-    texts = [text for pointer in _REPOSITORY if isinstance(text := at(payload, pointer), str)]
-    return Delivery(source, identifier, event, payload, next(iter(texts), None), _branch(payload))
+    repository, commit = _first_text(payload, _REPOSITORY), _first_text(payload, _COMMITS)
+    return Delivery(source, identifier, event, payload, repository, _branch(payload), commit)
 
 
 def at(document: JsonValue, pointer: str) -> Any:
@@ -148,5 +158,9 @@ def _branch(payload: JsonValue) -> str | None:
         if reference.startswith(_BRANCH):
             return reference.removeprefix(_BRANCH)
         return reference if at(payload, "/ref_type") == "branch" else None
-    texts = [text for pointer in _BRANCHES if isinstance(text := at(payload, pointer), str)]
-    return next(iter(texts), None)
+    return _first_text(payload, _BRANCHES)
+
+
+def _first_text(payload: JsonValue, pointers: tuple[str, ...]) -> str | None:
+    found = (at(payload, pointer) for pointer in pointers)
+    return next((value for value in found if isinstance(value, str)), None)

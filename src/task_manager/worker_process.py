@@ -14,6 +14,7 @@ from task_manager.cached_runs import CachedRuns
 from task_manager.communication import DaggerCommunicationManager
 from task_manager.config import Settings
 from task_manager.errors import InvalidConfiguration, TaskManagerError, WorkerError
+from task_manager.hook_delivery import HookSender
 from task_manager.models import WorkerRecord, utc_now
 from task_manager.orchestration import Orchestrator
 from task_manager.run_executor import RunExecutor
@@ -87,10 +88,11 @@ async def _serve_at(
     try:
         place.mark_served()
         ready(worker.record)
-        while not stop.is_set() and not (until_idle and await _is_idle(worker, store, settings)):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_SECONDS):
-                    await stop.wait()
+        async with HookSender(store, settings).sending():
+            while not stop.is_set() and not (until_idle and await _is_idle(worker, store, settings)):
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_SECONDS):
+                        await stop.wait()
     finally:
         await worker.stop(settings.shutdown_seconds)
         warming.cancel()

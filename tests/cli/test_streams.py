@@ -18,6 +18,7 @@ from task_manager.cli import choices
 from task_manager.cli.app import app, run
 from task_manager.cli.exit_codes import ExitCode, of_error, of_run
 from task_manager.errors import EngineUnavailable, InvalidPipeline, RegistryUnreachable, StepFailed, StoreFull
+from task_manager.hook_records import DeliveryState, HookForm
 from task_manager.models import Priority, WorkflowType
 from task_manager.pipeline import ResultType
 from task_manager.trigger_records import WebhookSource
@@ -219,6 +220,8 @@ def test_the_schema_is_one_json_document(cli: Cli) -> None:
 def test_the_choices_are_those_of_the_records() -> None:
     assert get_args(choices.PriorityName) == tuple(Priority)
     assert get_args(choices.WebhookSourceName) == tuple(WebhookSource)
+    assert get_args(choices.HookFormName) == tuple(HookForm)
+    assert get_args(choices.DeliveryStateName) == tuple(DeliveryState)
     assert get_args(choices.TaskStatusName) == tuple(TaskStatus)
     assert get_args(choices.RunStatusName) == tuple(WorkflowStatus)
     assert get_args(choices.WorkflowTypeName) == tuple(WorkflowType)

@@ -236,11 +236,15 @@ def back_to_version_2(c: SqlConnection) -> None:
         "cache_counts",
         "result_metrics",
         "firings",
+        "hook_deliveries",
+        "hook_leases",
+        "hooks",
         "triggers",
     ):
         c.exec_driver_sql(f"DROP TABLE {table}")
     for index in ("ix_runs_flight", "ix_runs_statistics"):
         c.exec_driver_sql(f"DROP INDEX {index}")
+    c.exec_driver_sql("DROP INDEX ix_idempotency_keys_record_id")
     added = ("seconds", "steps_cached", "steps_counted", "cache_key", "original_run_id", "flight")
     for column in (*added, "traceparent", "tracestate"):
         c.exec_driver_sql(f"ALTER TABLE runs DROP COLUMN {column}")

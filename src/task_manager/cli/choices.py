@@ -40,3 +40,5 @@ ResultTypeName = Literal[
 ]
 WorkflowTypeName = Literal["containerized_workflow", "dagger_pipeline"]
 WebhookSourceName = Literal["github", "gitlab", "generic"]
+HookFormName = Literal["webhook", "cloudevents", "cloudevents-binary", "github-status"]
+DeliveryStateName = Literal["pending", "delivered", "dead"]

@@ -268,6 +268,17 @@ class WebhookSettings(_Frozen):
     )
 
 
+class HookSettings(_Frozen):
+    """How changes of runs are told to others."""
+
+    attempts: int = Field(10, ge=1, le=100, description="How often a message is sent until it counts as dead.")
+    delay: Seconds = Field(
+        5.0, description="Seconds before a message is sent again; each time twice as many, with jitter."
+    )
+    maximum: Seconds = Field(3600.0, description="Seconds between two attempts at most.")
+    timeout: Seconds = Field(10.0, description="Seconds that a receiver may take to answer.")
+
+
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -337,6 +348,10 @@ class Settings(_Frozen):
     limits: Limits = Limits()
     artifacts: ArtifactSettings = ArtifactSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    hooks: HookSettings = HookSettings()
+    public_url: Annotated[str, AfterValidator(_one_of_schemes(("http", "https")))] | None = Field(
+        None, description="The address under which people reach the dashboard; what others are told links to it."
+    )
     environment: dict[VariableName, VariableValue] = Field(
         default_factory=dict, description="Environment variables that every step gets."
     )
@@ -394,6 +409,7 @@ GROUPS: Mapping[str, type[BaseModel]] = {
     "artifacts": ArtifactSettings,
     "retry": RetryPolicy,
     "webhooks": WebhookSettings,
+    "hooks": HookSettings,
 }
 
 

@@ -15,6 +15,7 @@ from task_manager.rest_api.routes import (
     containers,
     engine,
     events,
+    hooks,
     logs,
     outcomes,
     phases,
@@ -49,6 +50,7 @@ _SUBJECTS: Final = (
     statistics,
     triggers,
     webhooks,
+    hooks,
 )
 
 

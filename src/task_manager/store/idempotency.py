@@ -116,5 +116,22 @@ def make_once(
     return found
 
 
+@read_only
+def key_of(c: Connection, record_id: str) -> str | None:
+    """The key of the call that made a record; None when it had none."""
+    of_record = (
+        select(tables.idempotency_keys).where(_columns.record_id == record_id).order_by(_columns.created_at).limit(1)
+    )
+    row = c.execute(of_record).one_or_none()
+    if row is None or not row.operation.startswith(_PART):
+        return None if row is None else str(row.key)
+    whole = select(_columns.key).where(
+        _columns.operation == row.operation.removeprefix(_PART),
+        _columns.digest == row.digest,
+        _columns.created_at == row.created_at,
+    )
+    return next((str(key) for key in c.scalars(whole) if row.key.startswith(_part_key(key))), None)
+
+
 def _part_key(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest() + ":"

@@ -368,9 +368,50 @@ class FiringColumns(TypedColumns):
     event: Named[str] = Column(Text)
     repository: Named[str | None] = Column(Text)
     branch: Named[str | None] = Column(Text)
+    commit: Named[str | None] = Column(Text)
     run_ids: Named[list[str]] = Column(DOCUMENT)
     error: Named[str] = Column(Text)
     received_at: Named[datetime] = Column(UtcTime)
+
+
+class HookColumns(TypedColumns):
+    """See `hook_records.Hook`; of the secret there is only where it is."""
+
+    id: Named[str] = Column(ID, primary_key=True)
+    name: Named[str] = Column(String(100), unique=True)
+    form: Named[str] = Column(String(32))
+    url: Named[str] = Column(Text)
+    secret: Named[str | None] = Column(Text)
+    project_id: Named[str | None] = Column(ID, _child_of("projects"))
+    statuses: Named[list[str]] = Column(DOCUMENT)
+    repository: Named[str | None] = Column(Text)
+    position: Named[int] = Column(BigInteger)
+    created_at: Named[datetime] = Column(UtcTime)
+
+
+class HookLeaseColumns(TypedColumns):
+    """Which process sends for a hook, and until when nobody else may."""
+
+    hook_id: Named[str] = Column(ID, _child_of("hooks"), primary_key=True)
+    holder: Named[str | None] = Column(Text)
+    leased_until: Named[datetime | None] = Column(UtcTime)
+
+
+class HookDeliveryColumns(TypedColumns):
+    """See `hook_records.HookDelivery`."""
+
+    id: Named[str] = Column(ID, primary_key=True)
+    hook_id: Named[str] = Column(ID, _child_of("hooks"))
+    sequence: Named[int] = Column(BigInteger)
+    run_id: Named[str] = Column(ID, _child_of("runs"))
+    status: Named[str] = Column(String(32))
+    state: Named[str] = Column(String(32))
+    attempts: Named[int]
+    due_at: Named[datetime | None] = Column(UtcTime)
+    response: Named[int | None]
+    error: Named[str] = Column(Text)
+    created_at: Named[datetime] = Column(UtcTime)
+    finished_at: Named[datetime | None] = Column(UtcTime)
 
 
 projects = Table("projects", metadata, ProjectColumns)
@@ -397,7 +438,7 @@ run_dependencies = Table("run_dependencies", metadata, RunDependencyColumns, Ind
 cache_records = Table("cache_records", metadata, CacheRecordColumns, Index(None, "key"))
 cache_counts = Table("cache_counts", metadata, CacheCountColumns)
 workers = Table("workers", metadata, WorkerColumns)
-idempotency_keys = Table("idempotency_keys", metadata, IdempotencyKeyColumns)
+idempotency_keys = Table("idempotency_keys", metadata, IdempotencyKeyColumns, Index(None, "record_id"))
 task_claims = Table("task_claims", metadata, TaskClaimColumns)
 read_results = Table("read_results", metadata, ReadResultColumns)
 access_tokens = Table("access_tokens", metadata, AccessTokenColumns)
@@ -418,3 +459,13 @@ results = Table("results", metadata, ResultColumns)
 result_metrics = Table("result_metrics", metadata, ResultMetricColumns, Index(None, "name", "value"))
 triggers = Table("triggers", metadata, TriggerColumns)
 firings = Table("firings", metadata, FiringColumns, Index(None, "received_at", "delivery_id"))
+hooks = Table("hooks", metadata, HookColumns)
+hook_leases = Table("hook_leases", metadata, HookLeaseColumns)
+hook_deliveries = Table(
+    "hook_deliveries",
+    metadata,
+    HookDeliveryColumns,
+    UniqueConstraint("hook_id", "sequence"),
+    Index(None, "hook_id", "state", "sequence"),
+    Index(None, "run_id"),
+)

@@ -16,6 +16,11 @@ from task_manager.rest_api.schemas.given import (
     Selection,
     TaskChanges,
 )
+from task_manager.rest_api.schemas.hooking import (
+    DeliveryPage,
+    HookList,
+    NewHook,
+)
 from task_manager.rest_api.schemas.lists import (
     ArtifactList,
     ContainerList,
@@ -86,6 +91,7 @@ __all__ = [
     "CacheEntryList",
     "CacheEntryView",
     "ContainerList",
+    "DeliveryPage",
     "DiagnosisView",
     "Document",
     "EngineCheck",
@@ -94,6 +100,7 @@ __all__ = [
     "FiringPage",
     "FolderFile",
     "FolderListing",
+    "HookList",
     "LogLine",
     "LogLines",
     "LogView",
@@ -101,6 +108,7 @@ __all__ = [
     "MatchView",
     "NamedSummaryView",
     "NewContainer",
+    "NewHook",
     "NewPhase",
     "NewProject",
     "NewRun",
