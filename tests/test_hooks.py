@@ -384,7 +384,8 @@ async def test_a_run_without_a_commit_is_told_to_nobody(store: Store) -> None:
 )
 async def test_a_hook_that_cannot_work_is_refused(store: Store, wrong: dict[str, object]) -> None:
     with pytest.raises(InvalidInput):
-        await a_hook(store, **{"url": "https://example.org/", **wrong})
+        given = {"name": "hook", "form": "webhook", "url": "https://example.org/", "secret": "env:S", **wrong}
+        await Hooks(store).add(given)
     assert await Hooks(store).list() == ()
 
 
