@@ -383,8 +383,8 @@ async def test_a_run_without_a_commit_is_told_to_nobody(store: Store) -> None:
     ],
 )
 async def test_a_hook_that_cannot_work_is_refused(store: Store, wrong: dict[str, object]) -> None:
+    given = {"name": "hook", "form": "webhook", "url": "https://example.org/", "secret": "env:S", **wrong}
     with pytest.raises(InvalidInput):
-        given = {"name": "hook", "form": "webhook", "url": "https://example.org/", "secret": "env:S", **wrong}
         await Hooks(store).add(given)
     assert await Hooks(store).list() == ()
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from task_manager.hook_records import Hook
 
 
-def add_hook_commands(app: typer.Typer) -> None:
+def add_commands(app: typer.Typer) -> None:
     """Add the group `hook`."""
     hook = group(app, "hook", "Tell other systems of changes of runs.")
     command(
