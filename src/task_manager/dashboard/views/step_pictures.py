@@ -16,7 +16,7 @@ from task_manager.pipeline import Pipeline
 from task_manager.results.wording import seconds_text
 from task_manager.workflow_status import StepStatus
 
-_WIDTH: Final = 168
+_WIDTH: Final = 196
 _HEIGHT: Final = 44
 _GAP_X: Final = 52
 _GAP_Y: Final = 14
