@@ -204,7 +204,7 @@ class Uplinks:
 
     def give_back(self, uplink: Uplink, *, reusable: bool) -> None:
         """Keep an uplink for another command, or replace it."""
-        alive = uplink.keeper in self._keepers
+        alive = self._is_alive(uplink)
         if alive:
             self._failures = 0
         if reusable and alive and len(self._spare) < _SPARE and uplink.is_untouched():
@@ -223,8 +223,14 @@ class Uplinks:
             self._spare.remove(uplink)
             self._close(uplink)
 
+    def _is_alive(self, uplink: Uplink) -> bool:
+        """Return whether its keeper is at work; of one that has ended, `reaped` may be told later."""
+        if uplink.keeper not in self._keepers:
+            return False
+        return os.waitid(os.P_PID, uplink.keeper, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+
     def _close(self, uplink: Uplink) -> None:
-        if uplink.keeper in self._keepers:
+        if self._is_alive(uplink):
             self._keepers.discard(uplink.keeper)
             os.kill(uplink.keeper, signal.SIGKILL)
         for descriptor in (uplink.namespace, uplink.ready, *uplink.counters):
