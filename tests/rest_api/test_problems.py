@@ -115,6 +115,7 @@ def test_every_wrong_address_has_its_problem(
 def test_a_method_that_is_not_allowed_is_told_with_those_that_are(shared_client: httpx.Client) -> None:
     assert shared_client.put("/projects").headers["Allow"] == "GET, POST"
     assert shared_client.put("/tasks/any").headers["Allow"] == "DELETE, GET, PATCH"
+    assert shared_client.put("/triggers/test").headers["Allow"] == "POST"
 
 
 def test_a_wrong_key_or_last_event_id_is_refused(shared_client: httpx.Client) -> None:

@@ -173,7 +173,9 @@ def _methods(request: Request) -> list[str]:
     """The methods that the request's path is asked with; the framework names those of one operation alone."""
     paths = request.app.openapi()["paths"]
     path = str(request.scope["path"]).removeprefix(request.scope.get("root_path", ""))
-    found = (methods for template, methods in paths.items() if compile_path(template)[0].match(path))
+    # A path that is an operation's own is documented as no other's, though it may look like the name of something.
+    matching = [methods for template, methods in paths.items() if compile_path(template)[0].match(path)]
+    found = [paths[path]] if path in paths else matching
     return sorted({method.upper() for methods in found for method in methods})
 
 
