@@ -66,7 +66,7 @@ test-quick: $(VENV)/.dev
 .PHONY: bench
 BENCH_ARGS ?=
 bench: packages
-	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks --json build/benchmarks.json --plot build/benchmarks.png $(BENCH_ARGS)
 
 ROUNDS ?= 100
 SEED ?=

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [names] [--quick] [--json FILE]`: measure, and print each figure beside its goal."""
+"""`python -m benchmarks [names] [--quick] [--json FILE] [--plot FILE]`: measure, and print figures beside goals."""
 
 import argparse
 import asyncio
@@ -12,14 +12,15 @@ from pathlib import Path
 
 from pytest import skip  # noqa: PT013 - for the reason that a missing package gives
 
-from benchmarks import agents, cache, cached_runs, engine, http, logs, runs, store
+from benchmarks import agents, cache, cached_runs, engine, http, logs, processes, runs, store
 from benchmarks.engine import QUICK, Counts
 from benchmarks.figures import Figure
 from benchmarks.laboratory import laboratory
+from benchmarks.plot import draw
 
 EXIT_UNABLE = 2
 ON_FILES = {**store.BENCHMARKS, **logs.BENCHMARKS, **cache.BENCHMARKS, **http.BENCHMARKS}
-OF_PROCESSES = {**runs.BENCHMARKS, **agents.BENCHMARKS}
+OF_PROCESSES = {**runs.BENCHMARKS, **agents.BENCHMARKS, **processes.BENCHMARKS}
 ON_ENGINE = {**engine.BENCHMARKS, **cached_runs.BENCHMARKS}
 NAMES = (*ON_FILES, *OF_PROCESSES, *ON_ENGINE)
 
@@ -35,7 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_UNABLE
     met = sum(figure.goal.is_met(figure.value) for figure in figures.values())
     sys.stdout.write(f"{met} of {len(figures)} goals met\n")
+    if options.plot:
+        draw(figures, options.plot)
     if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(_report(figures, quick=options.quick), indent=2) + "\n", encoding="utf-8")
     return 0
 
@@ -46,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("names", nargs="*", metavar="NAME", type=_name, help=f"what to measure: {names} (all of them)")
     parser.add_argument("--quick", action="store_true", help="measure less often: rougher figures, in seconds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file too")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the figures beside their goals, as PNG or SVG")
     return parser
 
 

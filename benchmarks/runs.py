@@ -42,7 +42,7 @@ async def queued_runs(counts: Counts) -> Figure:
         with tempfile.TemporaryDirectory(prefix="task-manager-benchmarks-") as folder:
             bare.append(await _bare(Path(folder), counts.queued))
         with opened_store() as store:
-            async with _working(store) as run_all:
+            async with working(store) as run_all:
                 ours.append(await run_all(counts.queued))
     ratio = statistics.median(ours) / statistics.median(bare)
     parts = {"run ms": statistics.median(ours) * 1000, "bare ms": statistics.median(bare) * 1000}
@@ -56,7 +56,7 @@ async def runs_beside_stored(counts: Counts) -> Figure:
     with filled_store(_FEW_STORED) as small, filled_store(counts.stored_runs) as large:
         for _ in range(counts.rounds):
             for store, seconds in ((small, few), (large, many)):
-                async with _working(store) as run_all:
+                async with working(store) as run_all:
                     seconds.append(await run_all(counts.queued))
     ratio = statistics.median(many) / statistics.median(few)
     parts = {
@@ -128,7 +128,7 @@ class _CountingExecutor(RunExecutor):
 
 
 @contextlib.asynccontextmanager
-async def _working(store: Store) -> AsyncIterator[Callable[[int], Awaitable[float]]]:
+async def working(store: Store) -> AsyncIterator[Callable[[int], Awaitable[float]]]:
     """A worker over a store, and what has it run so many runs; that returns the seconds for each."""
     settings = Settings.model_validate({"data_dir": store.data_dir, "run_parallelism": _PLACES})
     communication = FakeCommunicationManager(settings, FakeEngine())

@@ -89,6 +89,25 @@ def run_statistics(counts: Counts) -> Figure:
     )
 
 
+def growth(counts: Counts) -> Figure:
+    """Measure the first page and a run's state among 100, 10,000 and as many runs as there are at most."""
+    pages, states = {}, {}
+    for count in (100, 10_000, counts.stored_runs):
+        with filled_store(count) as store:
+            pages[count], states[count] = _page_and_run(store, counts.steps)
+    parts = {f"{what} at {count:,} ms": of[count] for what, of in (("page", pages), ("run", states)) for count in of}
+    few, many = 100, counts.stored_runs
+    ratio = max(pages[many] / pages[few], states[many] / states[few])
+    return Figure(f"page or run at {many:,} runs / at {few}", ratio, "x", Goal(Bound.AT_MOST, 2), parts)
+
+
+def _page_and_run(store: Store, times: int) -> tuple[float, float]:
+    """Milliseconds of the first page, and of a run's state."""
+    last = store.run_sync(run_queries.list_).items[-1].id
+    pages = [_seconds(lambda: store.run_sync(run_queries.list_)) for _ in range(times)]
+    return milliseconds(pages), milliseconds([_seconds(lambda: store.run_sync(runs.get, last)) for _ in range(times)])
+
+
 def _seconds(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
@@ -149,5 +168,6 @@ def _bare_engine(store: Store) -> Iterator[Engine]:
 BENCHMARKS: Final[Mapping[str, Callable[[Counts], Figure]]] = {
     "transitions": transitions,
     "newest-runs": newest_runs,
+    "growth": growth,
     "statistics": run_statistics,
 }

@@ -11,6 +11,7 @@ from benchmarks.__main__ import ON_ENGINE, ON_FILES, main
 from benchmarks.engine import Counts
 from benchmarks.figures import Bound, Figure, Goal
 from benchmarks.laboratory import Laboratory, laboratory
+from benchmarks.plot import draw
 
 FEW = Counts(
     steps=5, connections=1, pipelines=8, rounds=1, long_chain=20, lives=20, stored_runs=20_000, queued=20, streams=100
@@ -77,6 +78,20 @@ def test_the_command_prints_each_figure_beside_its_goal_and_writes_them_as_json(
     assert report["quick"] is True
     assert report["figures"].keys() == {"cached-chain"}
     assert report["figures"]["cached-chain"]["goal"] == {"bound": "at most", "value": 10}
+
+
+def test_figures_are_drawn_beside_their_goals(tmp_path: Path) -> None:
+    figures = {
+        "quick": Figure("a title", 2, "ms", Goal(Bound.AT_MOST, 10)),
+        "late": Figure("a title", 25, "ms", Goal(Bound.AT_MOST, 10)),
+        "rate": Figure("a title", 100, "/s", Goal(Bound.AT_LEAST, 25)),
+        "none": Figure("a title", 0, "MB", Goal(Bound.AT_MOST, 10)),
+    }
+    file = tmp_path / "new" / "figures.svg"
+    draw(figures, file)
+    drawn = file.read_text()
+    assert all(f"<!-- {name} -->" in drawn for name in figures)
+    assert "<!-- 25 ms (≤ 10) -->" in drawn
 
 
 def test_a_name_of_no_benchmark_is_refused_with_those_that_are(capsys: pytest.CaptureFixture[str]) -> None:

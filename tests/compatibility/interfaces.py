@@ -13,6 +13,7 @@ from task_manager.config.reference import reference as settings_page
 from task_manager.errors import TaskManagerError
 from task_manager.pipeline import Pipeline
 from task_manager.workflow_templates import WorkflowTemplate
+from tests.compatibility.json_outputs import bare, json_outputs
 from tests.documentation.generated import mcp, python
 
 
@@ -30,22 +31,9 @@ def _commands(command: Any, path: str) -> Iterator[tuple[str, list[str]]]:
 def tools() -> dict[str, Any]:
     """What each MCP tool takes and gives, without the words that explain it."""
     return {
-        name: {"takes": _bare(one["input_schema"]), "gives": _bare(one.get("output_schema", {}))}
+        name: {"takes": bare(one["input_schema"]), "gives": bare(one.get("output_schema", {}))}
         for name, one in mcp.documents().items()
     }
-
-
-def _bare(schema: Any) -> Any:
-    """A JSON Schema without titles and descriptions."""
-    if isinstance(schema, list):
-        return [_bare(one) for one in schema]
-    if not isinstance(schema, Mapping):
-        return schema
-    return {key: _bare(one) for key, one in schema.items() if not (_is_text(key) and isinstance(one, str))}
-
-
-def _is_text(key: str) -> bool:
-    return key in {"title", "description"}
 
 
 def settings() -> list[list[str]]:
@@ -69,12 +57,13 @@ def _codes(kind: type[TaskManagerError]) -> Iterator[str]:
 INTERFACES: Final[Mapping[str, Callable[[], Any]]] = MappingProxyType(
     {
         "command-line": commands,
+        "command-line-json": json_outputs,
         "error-codes": error_codes,
         "mcp-tools": tools,
-        "pipeline-schema": lambda: _bare(Pipeline.model_json_schema()),
+        "pipeline-schema": lambda: bare(Pipeline.model_json_schema()),
         "python-names": python.signatures,
         "settings": settings,
-        "template-schema": lambda: _bare(WorkflowTemplate.model_json_schema()),
+        "template-schema": lambda: bare(WorkflowTemplate.model_json_schema()),
     }
 )
 """How each interface is read from the code."""
