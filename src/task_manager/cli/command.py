@@ -129,7 +129,7 @@ def _entry(function: Callable[..., Coroutine[Any, Any, None]], shared: frozenset
 
 
 def _path(context: typer.Context) -> str:
-    """What a command is called after the program's name, such as `task execute`."""
+    """What a command is called after the program's name, such as `run start`."""
     return context.command_path.removeprefix(context.find_root().command_path).strip()
 
 

@@ -88,7 +88,7 @@ class Session:
 
         Args:
             work: What is done.
-            name: What the command is called, such as `task execute`.
+            name: What the command is called, such as `run start`.
 
         Raises:
             typer.Exit: The work did not succeed.

@@ -14,6 +14,7 @@ _ARGUMENT: Final = r"('[^']*'|\"[^\"]*\"|[^\s`'\"]+?)(?=[`.,;]*(?:\s|$))"
 _TOOLS: Final[tuple[tuple[str, str], ...]] = (
     (rf"run logs {_ARGUMENT} --step {_ARGUMENT}", "get_run_logs(run_id={}, step={})"),
     (rf"run logs {_ARGUMENT}", "get_run_logs(run_id={})"),
+    (rf"run start {_ARGUMENT}", "execute_task_workflow(task_id={})"),
     (rf"run rerun {_ARGUMENT} --from-step {_ARGUMENT}", "retry_run(run_id={}, from_step={})"),
     (rf"run (?:rerun|retry) {_ARGUMENT}", "retry_run(run_id={})"),
     (rf"run cancel {_ARGUMENT}", "cancel_run(run_id={})"),
