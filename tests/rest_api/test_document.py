@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +19,8 @@ from tests.rest_api.publish_document import PUBLISHED
 
 @pytest.fixture(scope="module")
 def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return create_app(Application(settings_of(tmp_path_factory.mktemp("document")))).openapi()
+    with warnings.catch_warnings(action="error"):
+        return create_app(Application(settings_of(tmp_path_factory.mktemp("document")))).openapi()
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

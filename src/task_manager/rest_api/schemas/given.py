@@ -125,6 +125,9 @@ class NewWorkflow(Given):
 class NewContainer(ContainerSpec):
     """A container that somebody wants to hold."""
 
+    # FastAPI names bodies in a way that pydantic warns of when it is built later.
+    model_config = ConfigDict(defer_build=False)
+
     ports: tuple[Port, ...] = Field(
         (), description="TCP ports that must accept connections before it counts as started."
     )
