@@ -117,8 +117,6 @@ class ExecutionByWorker:
 
     async def prepare(self) -> Reason | None:
         """End an idle worker that was started with other settings; one that is at work goes on, with a warning."""
-        from task_manager.worker_process import stop_worker
-
         others = [
             worker
             for worker in await self._store.run(workers.all_)
@@ -127,6 +125,9 @@ class ExecutionByWorker:
         if not others or self._settings.database_url is not None:
             return None
         if not (await self._store.run(queue.load)).under_way:
+            # It comes with all that a worker needs, which takes longer to load than the rest of starting a run.
+            from task_manager.worker_process import stop_worker
+
             await stop_worker(self._store, self._settings)
             return None
         text = f"Worker {others[0].id}, which is at work, was started with other settings; it executes by those."

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -33,6 +35,24 @@ async def service_whose_worker(does: str, tmp_path: Path, monkeypatch: pytest.Mo
 async def queued(shop: Service) -> WorkflowRun:
     task = await shop.task("T", {"id": "only", "image": "task-manager.invalid/host-toolchain", "command": ["true"]})
     return await shop.integration.execute_task_workflow(task)
+
+
+def test_who_looks_for_a_worker_loads_nothing_of_what_a_worker_needs(tmp_path: Path) -> None:
+    program = """
+import asyncio, pathlib, sys
+from task_manager.config import Settings
+from task_manager.execution import ExecutionByWorker
+from task_manager.store import Store
+settings = Settings(data_dir=pathlib.Path(sys.argv[1]))
+with Store.open(settings.data_dir) as store:
+    asyncio.run(ExecutionByWorker(store, settings).prepare())
+print(*sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    loaded = set(done.stdout.split())
+    assert "task_manager" in loaded
+    assert loaded & {"dagger", "dbos", "prometheus_client", "purgatory", "redis"} == set()
 
 
 async def test_a_worker_that_ends_with_an_error_ends_the_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
