@@ -11,6 +11,8 @@ from task_manager.errors import InvalidInput
 _SPECIAL: Final = set("()[]{}|?*+.^$\\")
 _QUANTIFIERS: Final = set("?*{")
 _LONGEST_PATTERN: Final = 1000  # characters
+_BY_LINES: Final = "(?m)"
+"""`^` and `$` are a line's."""
 
 
 class LinePattern:
@@ -33,12 +35,11 @@ class LinePattern:
         if len(pattern) > _LONGEST_PATTERN:
             raise InvalidInput(f"A pattern has {_LONGEST_PATTERN} characters at most, not {len(pattern)}.")
         try:
-            # `^` and `$` are a line's.
-            self._pattern = re2.compile(f"(?m:{pattern})".encode(), options)
+            self._pattern = re2.compile(f"{_BY_LINES}{pattern}".encode(), options)
         except re2.error as error:
             reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
             raise InvalidInput(
-                f"The pattern {pattern!r} cannot be used: {reason}.",
+                f"The pattern {pattern!r} cannot be used: {reason.replace(_BY_LINES, '', 1)}.",
                 remedy="Write it in the syntax of RE2; put a backslash before characters that are meant as they are.",
             ) from error
         self._literal = required_literal(pattern).encode()
