@@ -6,11 +6,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, select, update
 
-from task_manager.errors import NameTaken, NotFound
+from task_manager.errors import NameTaken
 from task_manager.models import AccessToken
 from task_manager.store import tables
 from task_manager.store.database import read_only
-from task_manager.store.records import IdentifiedTable
+from task_manager.store.records import IdentifiedTable, called
 
 _tokens = IdentifiedTable("token", AccessToken, tables.access_tokens)
 _columns = tables.access_tokens.c
@@ -62,8 +62,6 @@ def remove(c: Connection, id_or_name: str) -> AccessToken:
     Raises:
         NotFound: There is none; near misses are named.
     """
-    for token in all_(c):
-        if id_or_name in (token.id, token.name):
-            c.execute(delete(tables.access_tokens).where(_columns.id == token.id))
-            return token
-    raise NotFound("token", id_or_name, known=[name for one in all_(c) for name in (one.id, one.name)])
+    token = called("token", all_(c), id_or_name)
+    c.execute(delete(tables.access_tokens).where(_columns.id == token.id))
+    return token

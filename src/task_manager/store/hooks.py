@@ -15,7 +15,7 @@ from task_manager.models import Event, WorkflowRun, new_id
 from task_manager.store import events, idempotency, projects, runs, tables, tasks, triggers
 from task_manager.store.database import read_only
 from task_manager.store.paging import DEFAULT_LIMIT, Page
-from task_manager.store.records import IdentifiedTable
+from task_manager.store.records import IdentifiedTable, called
 from task_manager.trigger_records import Firing
 
 _hooks = IdentifiedTable("hook", Hook, tables.hooks)
@@ -65,11 +65,7 @@ def find(c: Connection, id_or_name: str) -> Hook:
     Raises:
         NotFound: There is none; near misses are named.
     """
-    known = all_(c)
-    for hook in known:
-        if id_or_name in (hook.id, hook.name):
-            return hook
-    raise NotFound("hook", id_or_name, known=[name for one in known for name in (one.id, one.name)])
+    return called("hook", all_(c), id_or_name)
 
 
 def remove(c: Connection, id_or_name: str) -> Hook:

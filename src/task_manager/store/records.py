@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence, Set
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from pydantic import ValidationError
 from sqlalchemy import (
@@ -45,6 +45,33 @@ class Lock(Enum):
     """Change it, remove it or lock it; records that refer to it may be added."""
     REMOVAL = "removal"
     """That, and add records that refer to it, for it is going to be removed."""
+
+
+class Named(Protocol):
+    """What people may name as well as tell by its id."""
+
+    @property
+    def id(self) -> str:
+        """Unique, and told by the machine."""
+
+    @property
+    def name(self) -> str:
+        """Unique, and chosen by somebody."""
+
+
+N = TypeVar("N", bound=Named)
+
+
+def called(kind: str, known: Sequence[N], wanted: str) -> N:
+    """The one of a few records that has an id or name.
+
+    Raises:
+        NotFound: None has it; near misses are named.
+    """
+    for one in known:
+        if wanted in (one.id, one.name):
+            return one
+    raise NotFound(kind, wanted, known=[name for one in known for name in (one.id, one.name)])
 
 
 class RecordTable(Generic[R]):

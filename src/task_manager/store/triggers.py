@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, delete, select
 
-from task_manager.errors import NameTaken, NotFound
+from task_manager.errors import NameTaken
 from task_manager.store import tables
 from task_manager.store.database import read_only
 from task_manager.store.paging import DEFAULT_LIMIT, Page
-from task_manager.store.records import IdentifiedTable, RecordTable
+from task_manager.store.records import IdentifiedTable, RecordTable, called
 from task_manager.trigger_records import Firing, Trigger, WebhookSource
 
 _triggers = IdentifiedTable("trigger", Trigger, tables.triggers)
@@ -53,11 +53,7 @@ def find(c: Connection, id_or_name: str) -> Trigger:
     Raises:
         NotFound: There is none; near misses are named.
     """
-    known = all_(c)
-    for trigger in known:
-        if id_or_name in (trigger.id, trigger.name):
-            return trigger
-    raise NotFound("trigger", id_or_name, known=[name for one in known for name in (one.id, one.name)])
+    return called("trigger", all_(c), id_or_name)
 
 
 def remove(c: Connection, id_or_name: str) -> Trigger:
