@@ -1,7 +1,36 @@
 // Renders a tree of plain data (see views/tree.py); Vue changes only what differs from the tree before.
+// The same as `changed` in views/tree_difference.py.
+function changed(old, parts) {
+  return parts.map((part) => {
+    if (typeof part === "number") return old[part];
+    if (typeof part === "string" || typeof part[0] === "string") return part;
+    const [place, attributes, inner] = part;
+    const [tag, before, ...children] = old[place];
+    return [tag, attributes ?? before, ...changed(children, inner)];
+  });
+}
+
 export default {
-  props: { tree: Array },
+  props: { tree: Array, version: Number },
+  data() {
+    return { shown: Vue.markRaw(this.tree), at: this.version };
+  },
+  watch: {
+    tree(tree) {
+      this.shown = Vue.markRaw(tree);
+      this.at = this.version;
+    },
+  },
   methods: {
+    change(version, parts) {
+      if (version !== this.at) {
+        // A change that is in the tree already was sent before the page was there.
+        if (version > this.at) this.$emit("lost");
+        return;
+      }
+      this.shown = Vue.markRaw(changed(Vue.toRaw(this.shown), parts));
+      this.at += 1;
+    },
     act(event, type, action) {
       if (type === "submit" || type === "drop" || event.target.closest("a[data-action]")) event.preventDefault();
       if (action.confirm && !window.confirm(action.confirm)) return;
@@ -27,6 +56,6 @@ export default {
     },
   },
   render() {
-    return Vue.h("div", { class: "tree" }, this.tree.map(this.draw));
+    return Vue.h("div", { class: "tree" }, this.shown.map(this.draw));
   },
 };

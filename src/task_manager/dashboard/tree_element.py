@@ -10,6 +10,7 @@ from nicegui.element import Element
 from nicegui.events import GenericEventArguments
 
 from task_manager.dashboard.views.tree import Node
+from task_manager.dashboard.views.tree_difference import difference
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Tree(Element, component="tree.js"):
     def __init__(self, done: Callable[[Act], Awaitable[None]]) -> None:
         super().__init__()
         self._props["tree"] = []
+        self._props["version"] = 0
 
         async def heard(event: GenericEventArguments) -> None:
             told = event.args if isinstance(event.args, dict) else {}
@@ -53,9 +55,16 @@ class Tree(Element, component="tree.js"):
             )
 
         self.on("act", heard)
+        self.on("lost", self.update)
 
     def show(self, *nodes: Node) -> None:
-        """Show these; nothing is sent when they are what is shown already."""
-        if self._props["tree"] != list(nodes):
-            self._props["tree"] = list(nodes)
-            self.update()
+        """Show these; only what differs is sent, nothing when they are what is shown already.
+
+        A browser that has not the tree which the difference begins with says so, and is sent the whole one.
+        """
+        before, version = self._props["tree"], self._props["version"]
+        if before == list(nodes):
+            return
+        # Kept without being sent: whoever connects later gets the whole tree by it.
+        self._props["tree"], self._props["version"] = list(nodes), version + 1
+        self.run_method("change", version, difference(before, nodes))

@@ -1,0 +1,73 @@
+"""What differs between two trees, in far less than the second one: what a page is sent when something happens.
+
+A difference of two lists of nodes is a list of parts, in the order of the second one:
+
+- a number: the node at that index of the first list, as it is;
+- a list that begins with a number: the node at that index with other attributes (null: the same) and with a difference
+  of its children;
+- anything else: a node that is new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from task_manager.dashboard.views.tree import Node
+
+Part: TypeAlias = "int | Node"
+
+
+def difference(old: Sequence[Node], new: Sequence[Node]) -> list[Part]:
+    """What makes one list of nodes another.
+
+    Nodes are the same when they have the same name and the same attribute `key`; those without one, the same place
+    among such.
+    """
+    places = _places(old)
+    return [_part(old, places.get(name), node) for name, node in _named(new)]
+
+
+def changed(old: Sequence[Node], parts: Sequence[Part]) -> list[Node]:
+    """The second list, made of the first one and the difference; as the browser does it."""
+    return [_made(old, part) for part in parts]
+
+
+def _part(old: Sequence[Node], place: int | None, node: Node) -> Part:
+    if place is None:
+        return node
+    before = old[place]
+    if before is node or before == node:
+        return place
+    if isinstance(before, str) or isinstance(node, str):
+        return node
+    attributes = None if before[1] == node[1] else node[1]
+    return [place, attributes, difference(before[2:], node[2:])]
+
+
+def _made(old: Sequence[Node], part: Part) -> Node:
+    if isinstance(part, int):
+        return old[part]
+    if isinstance(part, str) or isinstance(part[0], str):
+        return part
+    place, attributes, parts = part
+    before: Any = old[place]
+    return [before[0], before[1] if attributes is None else attributes, *changed(before[2:], parts)]
+
+
+def _places(nodes: Sequence[Node]) -> dict[object, int]:
+    places: dict[object, int] = {}
+    for place, (name, _) in enumerate(_named(nodes)):
+        places.setdefault(name, place)
+    return places
+
+
+def _named(nodes: Sequence[Node]) -> list[tuple[object, Node]]:
+    """Nodes with what tells one among its brothers from another."""
+    counted: dict[object, int] = {}
+    named: list[tuple[object, Node]] = []
+    for node in nodes:
+        kind = "" if isinstance(node, str) else (node[0], node[1].get("key"))
+        number = counted[kind] = counted.get(kind, -1) + 1
+        named.append(((kind, number), node))
+    return named
