@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias, TypeVar
@@ -17,6 +16,7 @@ from task_manager.dashboard.tree_element import Act, Tree
 from task_manager.dashboard.views import frame
 from task_manager.dashboard.views.parts import empty
 from task_manager.dashboard.views.tree import Node
+from task_manager.dashboard.views.tree_difference import Drawing
 from task_manager.errors import TaskManagerError
 from task_manager.guard import session_shown
 from task_manager.identity import IDENTITY_KEY, Identity
@@ -31,6 +31,7 @@ REST_SECONDS: Final = 0.2
 _BUILD_SECONDS: Final = 30.0
 
 T = TypeVar("T")
+V = TypeVar("V", bound=Hashable)
 Done: TypeAlias = Callable[[Act], Awaitable[None]]
 
 
@@ -62,31 +63,25 @@ class Section:
 
     Args:
         page: Where it is.
-        load: Finds out what it shows.
-        draw: Draws that.
-        concerns: Whether what happened matters to it; by default everything does.
+        drawing: Draws what it shows at the moment.
+        concerns: Whether what happened matters to it.
         does: What its actions do, by name.
     """
 
     def __init__(
         self,
         page: Page,
-        load: Callable[[], Awaitable[T]],
-        draw: Callable[[T], list[Node]],
+        drawing: Callable[[], Awaitable[Drawing]],
         *,
         concerns: Callable[[Batch], bool],
         does: Mapping[str, Done],
     ) -> None:
         self._page = page
+        self._drawing = drawing
         self._does = does
         self._tree = Tree(self._done)
         self._wanted = False
-        self._drawing = False
-
-        async def drawn() -> None:
-            self._tree.show(*draw(await load()))
-
-        self._draw = drawn
+        self._at_work = False
 
         async def happened(batch: Batch) -> None:
             if concerns(batch):
@@ -97,16 +92,16 @@ class Section:
     async def refresh(self) -> None:
         """Draw it anew; while that is under way, once more afterwards."""
         self._wanted = True
-        if self._drawing:
+        if self._at_work:
             return
-        self._drawing = True
+        self._at_work = True
         try:
             while self._wanted and not self._tree.is_deleted:
                 self._wanted = False
                 await self._draw_safely()
                 await asyncio.sleep(REST_SECONDS)
         finally:
-            self._drawing = False
+            self._at_work = False
 
     async def begin(self) -> None:
         """Draw it for the first time."""
@@ -114,9 +109,9 @@ class Section:
 
     async def _draw_safely(self) -> None:
         try:
-            await self._draw()
+            self._tree.show(await self._drawing())
         except TaskManagerError as error:
-            self._tree.show(empty(error.message, error.remedy, icon_name="warn"))
+            self._tree.show(Drawing([empty(error.message, error.remedy, icon_name="warn")]))
 
     async def _done(self, act: Act) -> None:
         do = self._does.get(act.name)
@@ -158,23 +153,53 @@ class Page:
         load: Callable[[], Awaitable[T]],
         draw: Callable[[T], list[Node]],
         *,
-        key: Hashable = None,
         concerns: Callable[[Batch], bool] = lambda _batch: True,
         does: Mapping[str, Done] | None = None,
     ) -> Section:
-        """Add a section at the place where elements are added now.
+        """Add a section that nobody else sees at the place where elements are added now.
 
         Args:
             load: Finds out what it shows.
             draw: Draws that.
-            key: Names what it shows, for pages that show the same: it is found out once for all of them. None: it is
-                found out for this page alone.
             concerns: Whether what happened matters to it; by default everything does.
             does: What its actions do, by name; errors are told to whoever looks.
         """
+
+        async def drawing() -> Drawing:
+            return Drawing(draw(await load()))
+
+        return await self._begun(Section(self, drawing, concerns=concerns, does=does or {}))
+
+    async def shared_section(
+        self,
+        view: Callable[[], V],
+        load: Callable[[V], Awaitable[T]],
+        draw: Callable[[T, V], list[Node]],
+        *,
+        does: Mapping[str, Done] | None = None,
+    ) -> Section:
+        """Add a section that is found out and drawn once for all pages that look at the same.
+
+        Args:
+            view: What it looks at now. All that it shows depends on this and on what is stored, also who looks; views
+                of different sections are never equal.
+            load: Finds out what a view shows.
+            draw: Draws that.
+            does: What its actions do, by name; errors are told to whoever looks.
+        """
         live = self.dashboard.live
-        shared = load if key is None else functools.partial(live.shared, key, load)
-        section = Section(self, shared, draw, concerns=concerns, does=does or {})
+
+        async def drawing() -> Drawing:
+            seen = view()
+
+            async def drawn() -> Drawing:
+                return Drawing(draw(await load(seen), seen))
+
+            return await live.shared(("drawing", seen), drawn)
+
+        return await self._begun(Section(self, drawing, concerns=lambda _batch: True, does=does or {}))
+
+    async def _begun(self, section: Section) -> Section:
         await section.begin()
         return section
 
@@ -247,9 +272,8 @@ class Dashboard:
                 page = Page(self, request)
                 ui.add_head_html(frame.HEAD)
                 with ui.element("div").classes("app"):
-                    Tree(_nothing).show(
-                        *frame.navigation(place, with_session=session_shown(request.headers) is not None)
-                    )
+                    with_session = session_shown(request.headers) is not None
+                    Tree(_nothing).show(Drawing(frame.navigation(place, with_session=with_session)))
                     with ui.element("div").classes("content").props("id=main tabindex=-1"):
                         await fill(page)
 

@@ -9,8 +9,7 @@ from typing import Any
 from nicegui.element import Element
 from nicegui.events import GenericEventArguments
 
-from task_manager.dashboard.views.tree import Node
-from task_manager.dashboard.views.tree_difference import difference
+from task_manager.dashboard.views.tree_difference import Drawing
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,8 @@ class Tree(Element, component="tree.js"):
 
     def __init__(self, done: Callable[[Act], Awaitable[None]]) -> None:
         super().__init__()
-        self._props["tree"] = []
+        self._shown = Drawing(())
+        self._props["tree"] = self._shown.nodes
         self._props["version"] = 0
 
         async def heard(event: GenericEventArguments) -> None:
@@ -57,14 +57,15 @@ class Tree(Element, component="tree.js"):
         self.on("act", heard)
         self.on("lost", self.update)
 
-    def show(self, *nodes: Node) -> None:
-        """Show these; only what differs is sent, nothing when they are what is shown already.
+    def show(self, drawing: Drawing) -> None:
+        """Show this; only what differs is sent, nothing when it is what is shown already.
 
         A browser that has not the tree which the difference begins with says so, and is sent the whole one.
         """
-        before, version = self._props["tree"], self._props["version"]
-        if before == list(nodes):
+        parts, version = drawing.since(self._shown), self._props["version"]
+        self._shown = drawing
+        if parts is None:
             return
         # Kept without being sent: whoever connects later gets the whole tree by it.
-        self._props["tree"], self._props["version"] = list(nodes), version + 1
-        self.run_method("change", version, difference(before, nodes))
+        self._props["tree"], self._props["version"] = drawing.nodes, version + 1
+        self.client.run_javascript(f'runMethod({self.id}, "change", [{version}, {parts}])')

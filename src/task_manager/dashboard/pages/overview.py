@@ -12,11 +12,11 @@ def add_pages(dashboard: Dashboard) -> None:
     application = dashboard.application
     engine: list[str] = []
 
-    async def load() -> overview.Overview:
+    async def load(_place: str) -> overview.Overview:
         if not engine:
             engine.append(await describe_engine_choice(application.settings))
         return await overview.load(application, engine[0])
 
     @dashboard.page("/", "Overview", place="overview")
     async def show(page: Page) -> None:
-        await page.section(load, overview.draw, key="overview")
+        await page.shared_section(lambda: "overview", load, lambda facts, _place: overview.draw(facts))

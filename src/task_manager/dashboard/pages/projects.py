@@ -29,9 +29,11 @@ def add_pages(dashboard: Dashboard) -> None:
 def _add_list(dashboard: Dashboard) -> None:
     @dashboard.page("/projects", "Projects", place="projects")
     async def show(page: Page) -> None:
-        cursor = page.query.get("after")
-        await page.section(
-            lambda: project_list.load(page.application, cursor), project_list.draw, key=("projects", cursor)
+        view = "projects", page.query.get("after")
+        await page.shared_section(
+            lambda: view,
+            lambda asked: project_list.load(page.application, asked[1]),
+            lambda facts, _asked: project_list.draw(facts),
         )
 
 
@@ -78,9 +80,10 @@ class ProjectBoard:
         )
 
     async def _load(self) -> project_page.ProjectFacts:
-        visitor = self._page.visitor
-        facts = await project_page.load(
-            self._page.application, self._project_id, may_run=visitor.may_run, may_remove=visitor.may_remove
+        application, visitor, project_id = self._page.application, self._page.visitor, self._project_id
+        facts = await self._page.dashboard.live.shared(
+            ("project", project_id, visitor.may_run, visitor.may_remove),
+            lambda: project_page.load(application, project_id, may_run=visitor.may_run, may_remove=visitor.may_remove),
         )
         self._project_id = facts.project.id
         return facts

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
-from task_manager.dashboard.page import Dashboard, Page, Section
+from task_manager.dashboard.page import Dashboard, Page
 from task_manager.dashboard.tree_element import Act
 from task_manager.dashboard.views import runs
-from task_manager.dashboard.views.tree import Node
 from task_manager.errors import TaskManagerError
 from task_manager.models import TokenScope, WorkflowRun
 from task_manager.results.wording import counted
@@ -22,6 +22,21 @@ def add_pages(dashboard: Dashboard) -> None:
         await _Runs(page).show()
 
 
+@dataclass(frozen=True)
+class _View:
+    """What a visitor looks at.
+
+    Attributes:
+        query: What the address asks for.
+        chosen: The ids of the runs that are ticked.
+        may_run: Whether the visitor may cancel and repeat runs.
+    """
+
+    query: runs.RunsQuery
+    chosen: frozenset[str]
+    may_run: bool
+
+
 class _Runs:
     """The page of one visitor: what it asks for, and what is ticked."""
 
@@ -29,12 +44,12 @@ class _Runs:
         self._page = page
         self._query = runs.RunsQuery.of(page.query)
         self._chosen: set[str] = set()
-        self._section: Section | None = None
 
     async def show(self) -> None:
-        self._section = await self._page.section(
+        await self._page.shared_section(
+            self._view,
             self._load,
-            self._draw,
+            lambda facts, view: runs.draw(facts, view.chosen, may_run=view.may_run),
             does={
                 "filter": self._filter,
                 "choose": self._choose,
@@ -44,12 +59,12 @@ class _Runs:
             },
         )
 
-    async def _load(self) -> runs.RunsTable:
-        query, application = self._query, self._page.application
-        return await self._page.dashboard.live.shared(("runs", query), lambda: runs.load(application, query))
+    def _view(self) -> _View:
+        return _View(self._query, frozenset(self._chosen), self._page.visitor.may_run)
 
-    def _draw(self, facts: runs.RunsTable) -> list[Node]:
-        return runs.draw(facts, self._chosen, may_run=self._page.visitor.may_run)
+    async def _load(self, view: _View) -> runs.RunsTable:
+        query, application = view.query, self._page.application
+        return await self._page.dashboard.live.shared(query, lambda: runs.load(application, query))
 
     async def _filter(self, act: Act) -> None:
         self._query = runs.RunsQuery.of(act.fields)

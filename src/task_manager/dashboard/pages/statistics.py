@@ -15,11 +15,8 @@ def add_pages(dashboard: Dashboard) -> None:
     async def show(page: Page) -> None:
         view = StatisticsView.of_query(page.query)
 
-        async def load() -> statistics_page.StatisticsFacts:
-            asked = view
-            return await dashboard.live.shared(
-                ("statistics", asked), lambda: statistics_page.load(page.application, asked)
-            )
+        async def load(asked: StatisticsView) -> statistics_page.StatisticsFacts:
+            return await statistics_page.load(page.application, asked)
 
         async def look(act: Act) -> None:
             nonlocal view
@@ -28,4 +25,4 @@ def add_pages(dashboard: Dashboard) -> None:
             view = StatisticsView.of_query(asked)
             page.set_address(f"/statistics{view.address}")
 
-        await page.section(load, lambda facts: statistics_page.draw(facts, view), does={"look": look})
+        await page.shared_section(lambda: view, load, statistics_page.draw, does={"look": look})

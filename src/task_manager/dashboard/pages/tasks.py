@@ -55,9 +55,10 @@ class TaskPage:
         )
 
     async def _load(self) -> TaskFacts:
-        visitor = self._page.visitor
-        self._facts = await task_page.load(
-            self._page.application, self._task_id, may_run=visitor.may_run, may_remove=visitor.may_remove
+        application, visitor = self._page.application, self._page.visitor
+        self._facts = await self._page.dashboard.live.shared(
+            ("task", self._task_id, visitor.may_run, visitor.may_remove),
+            lambda: task_page.load(application, self._task_id, may_run=visitor.may_run, may_remove=visitor.may_remove),
         )
         return self._facts
 

@@ -23,11 +23,11 @@ def add_pages(dashboard: Dashboard) -> None:
 
     @dashboard.page("/templates", "Templates", place="templates")
     async def catalog(page: Page) -> None:
-        category = page.query.get("category", "")
-        await page.section(
-            lambda: template_list.load(page.application),
-            lambda facts: template_list.draw(facts, category),
-            key="templates",
+        view = "templates", page.query.get("category", "")
+        await page.shared_section(
+            lambda: view,
+            lambda _asked: template_list.load(page.application),
+            lambda facts, asked: template_list.draw(facts, asked[1]),
         )
 
     @dashboard.page("/templates/{template_id}", "Template", place="templates")

@@ -10,12 +10,33 @@ A difference of two lists of nodes is a list of parts, in the order of the secon
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary
 
 from task_manager.dashboard.views.tree import Node
 
 Part: TypeAlias = "int | Node"
+
+
+class Drawing:
+    """What pages show. Pages that show the same share it, and what differs from what they showed before.
+
+    Args:
+        nodes: What is shown; not changed from here on.
+    """
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self.nodes = list(nodes)
+        self._since: WeakKeyDictionary[Drawing, str | None] = WeakKeyDictionary()
+
+    def since(self, before: Drawing) -> str | None:
+        """The difference that makes this of another drawing, as JSON; None: they are equal."""
+        if before not in self._since:
+            equal = before.nodes == self.nodes
+            self._since[before] = None if equal else json.dumps(difference(before.nodes, self.nodes))
+        return self._since[before]
 
 
 def difference(old: Sequence[Node], new: Sequence[Node]) -> list[Part]:
