@@ -12,14 +12,20 @@ from pathlib import Path
 
 from pytest import skip  # noqa: PT013 - for the reason that a missing package gives
 
-from benchmarks import agents, cache, cached_runs, engine, http, logs, processes, runs, store
+from benchmarks import agents, cache, cached_runs, dashboard, engine, http, logs, processes, runs, store
 from benchmarks.engine import QUICK, Counts
 from benchmarks.figures import Figure
 from benchmarks.laboratory import laboratory
 from benchmarks.plot import draw
 
 EXIT_UNABLE = 2
-ON_FILES = {**store.BENCHMARKS, **logs.BENCHMARKS, **cache.BENCHMARKS, **http.BENCHMARKS}
+ON_FILES = {
+    **store.BENCHMARKS,
+    **logs.BENCHMARKS,
+    **cache.BENCHMARKS,
+    **http.BENCHMARKS,
+    **dashboard.BENCHMARKS,
+}
 OF_PROCESSES = {**runs.BENCHMARKS, **agents.BENCHMARKS, **processes.BENCHMARKS}
 ON_ENGINE = {**engine.BENCHMARKS, **cached_runs.BENCHMARKS}
 NAMES = (*ON_FILES, *OF_PROCESSES, *ON_ENGINE)

@@ -28,6 +28,8 @@ class Counts:
         stored_runs: Runs that are there when runs are asked for.
         queued: Runs that a worker takes from the queue in one round.
         streams: Event streams that are open at once.
+        clients: Pages of the dashboard that are open at once.
+        events: What happens while they are.
     """
 
     steps: int = 100
@@ -39,9 +41,11 @@ class Counts:
     stored_runs: int = 100_000
     queued: int = 200
     streams: int = 1000
+    clients: int = 100
+    events: int = 1800
 
 
-QUICK: Final = Counts(steps=20, connections=3, pipelines=40, rounds=1, lives=200, queued=50)
+QUICK: Final = Counts(steps=20, connections=3, pipelines=40, rounds=1, lives=200, queued=50, events=100)
 
 
 async def uncached_step(place: Laboratory, counts: Counts) -> Figure:

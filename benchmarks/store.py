@@ -140,10 +140,15 @@ def opened_store() -> Iterator[Store]:
 def filled_store(count: int) -> Iterator[Store]:
     """A store with so many ended runs, copies of one."""
     with opened_store() as store:
-        run = stored_run(store)
-        _life(store, run)
-        store.run_sync(_copy, run.id, count)
+        fill(store, count)
         yield store
+
+
+def fill(store: Store, count: int) -> None:
+    """Store so many ended runs, copies of one."""
+    run = stored_run(store)
+    _life(store, run)
+    store.run_sync(_copy, run.id, count)
 
 
 def _copy(c: Connection, run_id: str, count: int) -> None:

@@ -201,6 +201,8 @@ def _http_server(app: ASGIApp, ready: Callable[[], None], end_streams: Callable[
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,
+        # What pages are sent is small, and many are sent it: compressing it for each costs more time than it saves.
+        ws_per_message_deflate=False,
     )
     return Server(config)
 

@@ -77,6 +77,13 @@ class DashboardServer:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def memory(self) -> int:
+        """The bytes that its process has in memory."""
+        assert self._process is not None
+        pages = Path(f"/proc/{self._process.pid}/statm").read_text(encoding="ascii").split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    @property
     def log(self) -> str:
         """What it wrote."""
         return (self.folder / "server.log").read_text()

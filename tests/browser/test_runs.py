@@ -135,6 +135,23 @@ def test_several_runs_are_cancelled_at_once_after_asking(visit: Visit, server: D
     assert visitor.barriers() == []
 
 
+def test_of_a_table_that_is_open_only_what_changed_is_sent(visit: Visit, server: DashboardServer, project: str) -> None:
+    task = server.task("Small change", project, shell("say", "echo said"))
+    for _ in range(20):
+        server.ended(server.run(task["id"]))
+    visitor = visit()
+    received: list[str] = []
+    visitor.page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: received.append(str(frame))))
+    page = visitor.open("/runs")
+    rows = page.get_by_role("table", name="Runs").get_by_role("row")
+    expect(rows.nth(20)).to_be_visible()
+    run_id = server.run(task["id"])
+    expect(rows.nth(1).get_by_role("link", name="Small change")).to_have_attribute("href", f"/runs/{run_id}")
+    expect(rows.nth(1)).to_contain_text("Succeeded")
+    assert any(run_id in frame for frame in received)
+    assert max(map(len, received)) < len(page.locator(".content").inner_html()) / 4
+
+
 def test_filters_are_in_the_address_and_leave_runs_out_without_reloading(visit: Visit) -> None:
     visitor = visit()
     page = visitor.open("/runs")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from task_manager.dashboard.views.moments import ago
 from task_manager.dashboard.views.tree import Node, h
-from task_manager.dashboard.views.tree_difference import changed, difference
+from task_manager.dashboard.views.tree_difference import Drawing, changed, difference
 
 attributes = st.dictionaries(st.sampled_from(["key", "class", "href"]), st.sampled_from(["a", "b", "c"]), max_size=2)
 nodes: st.SearchStrategy[Any] = st.recursive(
@@ -34,6 +36,24 @@ def test_a_tree_and_the_difference_make_the_other_tree(old: list[Node], new: lis
 @given(tree=trees)
 def test_of_equal_trees_only_places_are_told(tree: list[Node]) -> None:
     assert difference(tree, tree) == list(range(len(tree)))
+
+
+def test_a_time_that_the_browser_counts_on_is_no_difference() -> None:
+    since = datetime(2026, 1, 1, tzinfo=UTC)
+    before, after = (
+        Drawing([h("p", "Created ", ago(since, since + timedelta(seconds=seconds)))]) for seconds in (1, 90)
+    )
+    assert before.nodes != after.nodes
+    assert after.since(before) is None
+
+
+def test_what_differs_from_a_drawing_is_told_as_the_same_to_each_page() -> None:
+    before, after = Drawing([h("p", "one")]), Drawing([h("p", "two")])
+    told = after.since(before)
+    assert told is not None
+    assert changed(before.nodes, json.loads(told)) == list(after.nodes)
+    assert after.since(before) is told
+    assert after.since(after) is None
 
 
 def row(number: int, status: str = "succeeded") -> Node:

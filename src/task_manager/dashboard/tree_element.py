@@ -62,10 +62,12 @@ class Tree(Element, component="tree.js"):
 
         A browser that has not the tree which the difference begins with says so, and is sent the whole one.
         """
-        parts, version = drawing.since(self._shown), self._props["version"]
-        self._shown = drawing
-        if parts is None:
-            return
-        # Kept without being sent: whoever connects later gets the whole tree by it.
-        self._props["tree"], self._props["version"] = drawing.nodes, version + 1
-        self.client.run_javascript(f'runMethod({self.id}, "change", [{version}, {parts}])')
+        before, self._shown = self._shown, drawing
+        version = self._props["version"]
+        if not version:
+            self._props.update(tree=drawing.nodes, version=1)
+        elif (parts := drawing.since(before)) is not None:
+            # Kept without being sent: whoever connects later gets the whole tree by it.
+            with self._props.suspend_updates():
+                self._props.update(tree=drawing.nodes, version=version + 1)
+            self.client.run_javascript(f'runMethod({self.id}, "change", [{version}, {parts}])')

@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 from weakref import WeakKeyDictionary
 
 from task_manager.dashboard.views.tree import Node
 
 Part: TypeAlias = "int | Node"
+
+_COUNTED_ON: Final = frozenset({"data-ago", "data-elapsed"})
+"""What elements have whose texts tell a time that the browser counts on (see moments.py)."""
 
 
 class Drawing:
@@ -28,14 +31,15 @@ class Drawing:
     """
 
     def __init__(self, nodes: Sequence[Node]) -> None:
-        self.nodes = list(nodes)
+        # A tuple, for NiceGUI copies lists that are properties, with all that is in them, to hear of their changes.
+        self.nodes = tuple(nodes)
         self._since: WeakKeyDictionary[Drawing, str | None] = WeakKeyDictionary()
 
     def since(self, before: Drawing) -> str | None:
-        """The difference that makes this of another drawing, as JSON; None: they are equal."""
+        """The difference that makes this of another drawing, as JSON; None: pages show this already."""
         if before not in self._since:
-            equal = before.nodes == self.nodes
-            self._since[before] = None if equal else json.dumps(difference(before.nodes, self.nodes))
+            parts = difference(before.nodes, self.nodes)
+            self._since[before] = None if _is_nothing(before.nodes, parts) else json.dumps(parts)
         return self._since[before]
 
 
@@ -43,7 +47,7 @@ def difference(old: Sequence[Node], new: Sequence[Node]) -> list[Part]:
     """What makes one list of nodes another.
 
     Nodes are the same when they have the same name and the same attribute `key`; those without one, the same place
-    among such.
+    among such. Texts that the browser counts on by itself do not differ.
     """
     places = _places(old)
     return [_part(old, places.get(name), node) for name, node in _named(new)]
@@ -63,7 +67,14 @@ def _part(old: Sequence[Node], place: int | None, node: Node) -> Part:
     if isinstance(before, str) or isinstance(node, str):
         return node
     attributes = None if before[1] == node[1] else node[1]
-    return [place, attributes, difference(before[2:], node[2:])]
+    if attributes is None and not _COUNTED_ON.isdisjoint(node[1]):
+        return place
+    parts = difference(before[2:], node[2:])
+    return place if attributes is None and _is_nothing(before[2:], parts) else [place, attributes, parts]
+
+
+def _is_nothing(old: Sequence[Node], parts: Sequence[Part]) -> bool:
+    return list(parts) == list(range(len(old)))
 
 
 def _made(old: Sequence[Node], part: Part) -> Node:
