@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from task_manager.run_inbox import RunInbox
     from task_manager.run_logs import RunLogs
     from task_manager.run_queries import RunQueries
+    from task_manager.run_targets import RunTargets
+    from task_manager.scheduler import Scheduler
+    from task_manager.schedules import Schedules
     from task_manager.store import Store
     from task_manager.task_planning import TaskPlanning
     from task_manager.task_service import TaskService
@@ -33,13 +37,14 @@ class Application:
 
     Parts are made when they are first used, so that a command that only reads the store never loads the engine's side.
 
-    Attributes:
-        settings: What it was built from.
+    Args:
+        settings: What it is built from.
+        store: An open store, which stays open; none: that of the settings.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, store: Store | None = None) -> None:
         self.settings = settings
-        self._store: Store | None = None
+        self._store = store
         self._workflows: TaskWorkflowIntegration | None = None
         self._opening = asyncio.Lock()
         self._stack = contextlib.AsyncExitStack()
@@ -50,8 +55,9 @@ class Application:
         Raises:
             StoreError: It cannot be opened.
         """
-        self._store = await asyncio.to_thread(self._open_store)
-        self._stack.callback(self._store.close)
+        if self._store is None:
+            self._store = await asyncio.to_thread(self._open_store)
+            self._stack.callback(self._store.close)
         return self
 
     async def __aexit__(
@@ -171,13 +177,28 @@ class Application:
         """What webhooks start."""
         from task_manager.triggers import Triggers
 
-        return Triggers(
-            self.store,
-            service=self.tasks,
-            workflows=self.workflows,
-            templates=self.templates,
-            settings=self.settings.webhooks,
-        )
+        return Triggers(self.store, targets=self.targets, settings=self.settings.webhooks)
+
+    @cached_property
+    def schedules(self) -> Schedules:
+        """What is started at which times."""
+        from task_manager.schedules import Schedules
+
+        return Schedules(self.store, targets=self.targets)
+
+    @cached_property
+    def scheduler(self) -> Scheduler:
+        """Starts what is due, as long as it is running."""
+        from task_manager.scheduler import Scheduler
+
+        return Scheduler(self.store, self.schedules.start)
+
+    @cached_property
+    def targets(self) -> RunTargets:
+        """What triggers and schedules start."""
+        from task_manager.run_targets import RunTargets
+
+        return RunTargets(self.store, service=self.tasks, workflows=self.workflows, templates=self.templates)
 
     async def workflows(self) -> TaskWorkflowIntegration:
         """Use cases on workflows and runs, open; the engine's session starts with the first run."""
@@ -199,3 +220,11 @@ class Application:
         from task_manager.store import Store
 
         return Store.open(self.settings.data_dir, self.settings.database_url)
+
+
+@contextlib.asynccontextmanager
+async def scheduling(store: Store, settings: Settings) -> AsyncIterator[None]:
+    """Start what schedules say as long as this is entered, and leave the runs to the workers that there are."""
+    leaving = settings.model_copy(update={"worker": WorkerMode.ELSEWHERE})
+    async with Application(leaving, store) as application, application.scheduler.running():
+        yield

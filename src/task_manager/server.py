@@ -136,7 +136,8 @@ async def serve(
                 connections.end_all()
 
             http = _http_server(app, lambda: ready(_address_of(listener)), end_streams)
-            async with _holding_worker(application), HookSender(application.store, settings).sending():
+            sending = HookSender(application.store, settings).sending()
+            async with _holding_worker(application), sending, application.scheduler.running():
                 await _serve_until_cancelled(http, listener)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Protocol, Self
 
 from pydantic import AwareDatetime, Field, JsonValue, StringConstraints, model_validator
 
@@ -17,6 +17,36 @@ Glob = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 """A pattern of the shell: `*` stands for any characters, `?` for one, `[abc]` for one of these."""
 
 MOST: Annotated[int, "events, conditions or parameters of a trigger"] = 50
+
+
+class Target(Protocol):
+    """What is started: a task, a project, or a task made of a template."""
+
+    @property
+    def task_id(self) -> str | None:
+        """The task that is executed."""
+
+    @property
+    def project_id(self) -> str | None:
+        """The project that is executed, or in which tasks are made of the template."""
+
+    @property
+    def template_id(self) -> str | None:
+        """The template of a task that is made, and executed, each time."""
+
+
+def check_target(target: Target, kind: str, *, has_parameters: bool) -> None:
+    """Refuse what names no target, or more than one.
+
+    Raises:
+        ValueError: It does.
+    """
+    if (target.task_id is None) == (target.project_id is None):
+        raise ValueError(f"a {kind} starts either a task or a project")
+    if target.template_id is not None and target.project_id is None:
+        raise ValueError("a template needs the project that its tasks are made in")
+    if target.task_id is None and target.template_id is None and has_parameters:
+        raise ValueError("a whole project takes no parameters; name a task or a template")
 
 
 class WebhookSource(StrEnum):
@@ -65,12 +95,7 @@ class Trigger(Record):
 
     @model_validator(mode="after")
     def _has_one_target(self) -> Self:
-        if (self.task_id is None) == (self.project_id is None):
-            raise ValueError("a trigger starts either a task or a project")
-        if self.template_id is not None and self.project_id is None:
-            raise ValueError("a template needs the project that its tasks are made in")
-        if self.task_id is None and self.template_id is None and (self.parameters or self.payload_parameters):
-            raise ValueError("a whole project takes no parameters; name a task or a template")
+        check_target(self, "trigger", has_parameters=bool(self.parameters or self.payload_parameters))
         return self
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
 from task_manager.errors import InvalidInput, InvalidSignature, TaskManagerError
 from task_manager.models import new_id, utc_now
 from task_manager.repeated_calls import once
+from task_manager.run_targets import RunTargets
 from task_manager.running.secret_values import read_secret
-from task_manager.store import Page, Store, projects, tasks, triggers
+from task_manager.store import Page, Store, triggers
 from task_manager.store.idempotency import Call
 from task_manager.store.paging import DEFAULT_LIMIT
 from task_manager.structured_log import get_logger
@@ -25,13 +26,8 @@ from task_manager.webhook_deliveries import Delivery, described, is_authentic, r
 
 if TYPE_CHECKING:
     from task_manager.config.settings import WebhookSettings
-    from task_manager.dagger_integration import TaskWorkflowIntegration
-    from task_manager.task_service import TaskService
-    from task_manager.workflow_templates import WorkflowTemplateRegistry
 
 log = get_logger(__name__)
-
-_LONGEST_TITLE: Final = 200
 
 
 @dataclass(frozen=True)
@@ -54,9 +50,7 @@ class Triggers:
 
     Args:
         store: Where they are kept.
-        service: Makes the tasks of templates.
-        workflows: Has tasks executed.
-        templates: The templates that there are.
+        targets: Finds and starts what they name.
         settings: How webhooks are taken in.
         clock: The time, in UTC.
     """
@@ -65,16 +59,12 @@ class Triggers:
         self,
         store: Store,
         *,
-        service: TaskService,
-        workflows: Callable[[], Awaitable[TaskWorkflowIntegration]],
-        templates: WorkflowTemplateRegistry,
+        targets: RunTargets,
         settings: WebhookSettings,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._store = store
-        self._service = service
-        self._workflows = workflows
-        self._templates = templates
+        self._targets = targets
         self._settings = settings
         self._clock = clock
 
@@ -91,13 +81,7 @@ class Triggers:
             Conflict: The key was used with other arguments.
         """
         now = self._clock()
-        given = dict(fields)
-        if isinstance(given.get("project_id"), str):
-            given["project_id"] = (await self._store.run(projects.find, str(given["project_id"]))).id
-        if isinstance(given.get("task_id"), str):
-            given["task_id"] = (await self._store.run(tasks.find, str(given["task_id"]))).id
-        if isinstance(given.get("template_id"), str):
-            await asyncio.to_thread(self._templates.get, str(given["template_id"]))
+        given = await self._targets.identified(fields)
         trigger = checked(Trigger, {**given, "id": new_id("trigger"), "created_at": now})
         arguments = trigger.model_dump(mode="json", exclude={"id", "created_at"})
         call = Call("add_trigger", idempotency_key, arguments)
@@ -206,30 +190,13 @@ class Triggers:
         return await self._store.run(triggers.note, begun.evolve(error="", run_ids=tuple(run_ids)))
 
     async def _start(self, trigger: Trigger, delivery: Delivery) -> Sequence[str]:
-        """Start what a trigger says; the key makes it the same runs however often that is tried."""
-        parameters = parameters_of(trigger, delivery)
-        key, actor = f"{trigger.id}:{delivery.id}", f"webhook:{trigger.source}"
-        workflows = await self._workflows()
-        task_id = trigger.task_id
-        if trigger.project_id is not None and trigger.template_id is None:
-            started = await workflows.execute_workflows_for_project(
-                trigger.project_id, actor=actor, idempotency_key=key
-            )
-            return [run.id for run in started]
-        if trigger.project_id is not None:
-            title = f"{trigger.name}: {delivery.event or 'webhook'} {delivery.id}"[:_LONGEST_TITLE]
-            task = await self._service.create_task(
-                trigger.project_id,
-                title,
-                template_id=trigger.template_id,
-                inputs=parameters,
-                idempotency_key=key,
-            )
-            task_id, parameters = task.id, {}
-        run = await workflows.execute_task_workflow(
-            str(task_id), workflow_params=parameters or None, actor=actor, idempotency_key=key
+        return await self._targets.start(
+            trigger,
+            parameters_of(trigger, delivery),
+            title=f"{trigger.name}: {delivery.event or 'webhook'} {delivery.id}",
+            actor=f"webhook:{trigger.source}",
+            key=f"{trigger.id}:{delivery.id}",
         )
-        return [run.id]
 
 
 def _begun(trigger: Trigger, delivery: Delivery, now: datetime) -> Firing:

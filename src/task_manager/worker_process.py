@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Final
 
 from task_manager.cached_runs import CachedRuns
@@ -29,13 +29,18 @@ _LOOK_SECONDS: Final = 0.5
 _STOP_SECONDS: Final = 30.0
 
 
-async def serve(settings: Settings, *, until_idle: bool, ready: Callable[[WorkerRecord], None]) -> None:
+Beside = Callable[[Store, Settings], AbstractAsyncContextManager[None]]
+"""Something that goes on as long as a worker does."""
+
+
+async def serve(settings: Settings, *, until_idle: bool, ready: Callable[[WorkerRecord], None], beside: Beside) -> None:
     """Execute runs until a signal asks for the end, or, if wanted, nothing was to be done for a while.
 
     Args:
         settings: All settings.
         until_idle: Whether to end after `settings.idle_seconds` without a run.
         ready: Called once runs are taken.
+        beside: What else goes on here.
 
     Raises:
         WorkerError: Another worker has this data folder.
@@ -50,7 +55,7 @@ async def serve(settings: Settings, *, until_idle: bool, ready: Callable[[Worker
         if place is None and not until_idle:
             raise _place_taken(settings)
         while place is not None:
-            await _serve_at(place, store, settings, stop, ready, until_idle=until_idle)
+            await _serve_at(place, store, settings, stop, ready=ready, beside=beside, until_idle=until_idle)
             place.release()
             # A run that was queued while this place was given up saw it held, so nobody else was started for it.
             place = None if stop.is_set() or not await _has_work(store) else _claim(settings)
@@ -74,8 +79,9 @@ async def _serve_at(
     store: Store,
     settings: Settings,
     stop: asyncio.Event,
-    ready: Callable[[WorkerRecord], None],
     *,
+    ready: Callable[[WorkerRecord], None],
+    beside: Beside,
     until_idle: bool,
 ) -> None:
     communication = DaggerCommunicationManager(settings)
@@ -88,7 +94,7 @@ async def _serve_at(
     try:
         place.mark_served()
         ready(worker.record)
-        async with HookSender(store, settings).sending():
+        async with HookSender(store, settings).sending(), beside(store, settings):
             while not stop.is_set() and not (until_idle and await _is_idle(worker, store, settings)):
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_LOOK_SECONDS):

@@ -21,6 +21,7 @@ from task_manager.errors import EngineUnavailable, InvalidPipeline, RegistryUnre
 from task_manager.hook_records import DeliveryState, HookForm
 from task_manager.models import Priority, WorkflowType
 from task_manager.pipeline import ResultType
+from task_manager.schedule_records import MissedTimes, Overlap
 from task_manager.trigger_records import WebhookSource
 from task_manager.workflow_status import TaskStatus, WorkflowStatus
 from tests.cli.conftest import Cli
@@ -222,6 +223,8 @@ def test_the_choices_are_those_of_the_records() -> None:
     assert get_args(choices.WebhookSourceName) == tuple(WebhookSource)
     assert get_args(choices.HookFormName) == tuple(HookForm)
     assert get_args(choices.DeliveryStateName) == tuple(DeliveryState)
+    assert get_args(choices.MissedTimesName) == tuple(MissedTimes)
+    assert get_args(choices.OverlapName) == tuple(Overlap)
     assert get_args(choices.TaskStatusName) == tuple(TaskStatus)
     assert get_args(choices.RunStatusName) == tuple(WorkflowStatus)
     assert get_args(choices.WorkflowTypeName) == tuple(WorkflowType)

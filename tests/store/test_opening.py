@@ -240,6 +240,9 @@ def back_to_version_2(c: SqlConnection) -> None:
         "hook_leases",
         "hooks",
         "triggers",
+        "occurrences",
+        "schedule_leases",
+        "schedules",
     ):
         c.exec_driver_sql(f"DROP TABLE {table}")
     for index in ("ix_runs_flight", "ix_runs_statistics"):

@@ -32,6 +32,7 @@ _MODULES: Final = (
     "cache",
     "ci",
     "trigger",
+    "schedule",
     "hook",
     "schema",
     "engine",

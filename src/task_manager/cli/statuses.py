@@ -9,6 +9,7 @@ from rich.text import Text
 _LOOKS = {
     "succeeded": ("✓", "green"),
     "done": ("✓", "green"),
+    "started": ("✓", "green"),
     "failed": ("✗", "red"),
     "timed_out": ("✗", "red"),
     "lost": ("✗", "red"),
@@ -21,6 +22,7 @@ _LOOKS = {
     "processing": ("●", "cyan"),
     "retrying": ("●", "cyan"),
     "in_progress": ("●", "cyan"),
+    "starting": ("●", "cyan"),
 }
 _WAITING = ("·", "dim")
 

@@ -33,6 +33,7 @@ async def run(session: Session, until_idle: UntilIdle = False, settings_from_std
 
     With SQLite a data folder has one worker; on PostgreSQL there are as many as are started.
     """
+    from task_manager.application import scheduling
     from task_manager.worker_process import serve
 
     settings = _handed_over() if settings_from_stdin else session.settings()
@@ -41,7 +42,7 @@ async def run(session: Session, until_idle: UntilIdle = False, settings_from_std
         text = f"Worker {worker.id} (process {worker.pid}) takes runs, {worker.capacity} at once."
         session.output.show({"worker": worker}, text)
 
-    await serve(settings, until_idle=until_idle, ready=ready)
+    await serve(settings, until_idle=until_idle, ready=ready, beside=scheduling)
 
 
 def _handed_over() -> Settings:

@@ -22,6 +22,7 @@ from task_manager.rest_api.routes import (
     projects,
     queue,
     runs,
+    schedules,
     statistics,
     tasks,
     templates,
@@ -51,6 +52,7 @@ _SUBJECTS: Final = (
     triggers,
     webhooks,
     hooks,
+    schedules,
 )
 
 

@@ -31,6 +31,12 @@ ETAG_HEADER: Final[dict[str, Any]] = {
 TAGGED: Final[dict[int | str, dict[str, Any]]] = {200: {"headers": ETAG_HEADER}}
 """What an operation's document says about the tag of what was changed."""
 
+KEPT_BY_READERS: Final[dict[int | str, dict[str, Any]]] = {
+    **TAGGED,
+    304: {"description": "The reader has it already."},
+}
+"""What an operation's document says about the tag of what is read whole."""
+
 
 class Revised(Protocol):
     """A record that has a revision."""

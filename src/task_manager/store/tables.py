@@ -4,16 +4,13 @@ Columns have the names of the records' fields. A run's `task_id` and `project_id
 its run's: repeated so that lists need no join.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    JSON,
     BigInteger,
     Boolean,
     Column,
-    DateTime,
-    Dialect,
     Double,
     ForeignKey,
     Index,
@@ -24,37 +21,10 @@ from sqlalchemy import (
     Table,
     Text,
     TypedColumns,
-    TypeDecorator,
     UniqueConstraint,
 )
 
-
-class UtcTime(TypeDecorator[datetime]):
-    """A point in time, with microseconds. SQLite keeps no time zone, so what is written there is UTC."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """The time in UTC; without its zone where the database keeps none."""
-        if value is None:
-            return None
-        universal = value.astimezone(UTC)
-        return universal.replace(tzinfo=None) if dialect.name == "sqlite" else universal
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """The time, in UTC."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
-
-
-# Ids are compared byte by byte, so that they sort by time whatever the database's language.
-ID = String(64).with_variant(String(64, collation="C"), "postgresql")
-# A serial number: SQLite counts up only in a column whose type is spelled INTEGER.
-SERIAL = BigInteger().with_variant(Integer, "sqlite")
-# `json`, not `jsonb`, on PostgreSQL: it keeps what was written, NUL characters in strings included.
-DOCUMENT: JSON[Any] = JSON(none_as_null=True)
+from task_manager.store.column_types import DOCUMENT, ID, SERIAL, UtcTime
 
 metadata = MetaData(
     naming_convention={
@@ -414,6 +384,46 @@ class HookDeliveryColumns(TypedColumns):
     finished_at: Named[datetime | None] = Column(UtcTime)
 
 
+class ScheduleColumns(_Revised):
+    """See `schedule_records.Schedule`."""
+
+    name: Named[str] = Column(String(100), unique=True)
+    cron: Named[str] = Column(String(200))
+    timezone: Named[str] = Column(String(100))
+    task_id: Named[str | None] = Column(ID, _child_of("tasks"))
+    project_id: Named[str | None] = Column(ID, _child_of("projects"))
+    template_id: Named[str | None] = Column(Text)
+    parameters: Named[dict[str, Any]] = Column(DOCUMENT)
+    missed: Named[str] = Column(String(32))
+    overlap: Named[str] = Column(String(32))
+    use_cache: Named[bool] = Column(Boolean)
+    paused_at: Named[datetime | None] = Column(UtcTime)
+    created_by: Named[str] = Column(Text)
+    next_due_at: Named[datetime | None] = Column(UtcTime)
+    last_due_at: Named[datetime | None] = Column(UtcTime)
+    last_run_ids: Named[list[str]] = Column(DOCUMENT)
+
+
+class ScheduleLeaseColumns(TypedColumns):
+    """Which process starts what a schedule says, and until when nobody else may."""
+
+    schedule_id: Named[str] = Column(ID, _child_of("schedules"), primary_key=True)
+    holder: Named[str | None] = Column(Text)
+    leased_until: Named[datetime | None] = Column(UtcTime)
+
+
+class OccurrenceColumns(TypedColumns):
+    """See `schedule_records.Occurrence`."""
+
+    schedule_id: Named[str] = Column(ID, _child_of("schedules"), primary_key=True)
+    due_at: Named[datetime] = Column(UtcTime, primary_key=True)
+    state: Named[str] = Column(String(32))
+    missed_since: Named[datetime | None] = Column(UtcTime)
+    run_ids: Named[list[str]] = Column(DOCUMENT)
+    note: Named[str] = Column(Text)
+    noted_at: Named[datetime] = Column(UtcTime)
+
+
 projects = Table("projects", metadata, ProjectColumns)
 phases = Table("phases", metadata, PhaseColumns, UniqueConstraint("project_id", "name"))
 tasks = Table("tasks", metadata, TaskColumns, Index(None, "project_id", "id"), Index(None, "phase_id"))
@@ -469,3 +479,6 @@ hook_deliveries = Table(
     Index(None, "hook_id", "state", "sequence"),
     Index(None, "run_id"),
 )
+schedules = Table("schedules", metadata, ScheduleColumns)
+schedule_leases = Table("schedule_leases", metadata, ScheduleLeaseColumns)
+occurrences = Table("occurrences", metadata, OccurrenceColumns, Index(None, "due_at", "schedule_id"))

@@ -43,8 +43,8 @@ class Given(BaseModel):
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 
-class _Changes(Given):
-    """What is left out stays as it is, so nothing has a default."""
+class Changes(Given):
+    """What to change: what is left out stays as it is, so nothing has a default."""
 
     model_config = ConfigDict(json_schema_extra=_without_defaults)
 
@@ -61,7 +61,7 @@ class NewProject(_ProjectFields):
     name: Name = Field(description="Unique among all projects.", examples=["textkit"])
 
 
-class ProjectChanges(_ProjectFields, _Changes):
+class ProjectChanges(_ProjectFields, Changes):
     """What to change in a project; what is left out stays as it is."""
 
     name: Name = Field("", description="Unique among all projects.", examples=["textkit"])
@@ -75,7 +75,7 @@ class NewPhase(Given):
     order: Place | None = Field(None, description="Its place, from 0; null: after all others.")
 
 
-class PhaseChanges(_Changes):
+class PhaseChanges(Changes):
     """What to change in a phase; what is left out stays as it is."""
 
     name: Name = Field("", description="Unique in the project.", examples=["Deliver"])
@@ -106,7 +106,7 @@ class NewTask(_TaskFields):
     title: Name = Field(description="For people.", examples=["Run the tests"])
 
 
-class TaskChanges(_TaskFields, _Changes):
+class TaskChanges(_TaskFields, Changes):
     """What to change in a task; what is left out stays as it is."""
 
     title: Name = Field("", description="For people.", examples=["Run the tests"])

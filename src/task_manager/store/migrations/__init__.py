@@ -7,7 +7,7 @@ to an older version: restore a backup.
 
 from typing import Final
 
-HEAD: Final = "0010"
+HEAD: Final = "0011"
 """The newest version."""
 
 VERSION_TABLE: Final = "task_manager_version"

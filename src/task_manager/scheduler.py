@@ -1,0 +1,152 @@
+"""Sees to it that what schedules say is started: each due time once, whoever looks and whatever ends in between."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from datetime import datetime, timedelta
+from typing import Final
+
+from task_manager.errors import NotFound, StoreError, TaskManagerError, WorkerError
+from task_manager.models import new_id, utc_now
+from task_manager.schedule_records import Occurrence, OccurrenceState
+from task_manager.store import Store, events, schedules
+from task_manager.structured_log import get_logger
+
+log = get_logger(__name__)
+
+LEASE: Final = timedelta(seconds=60)
+"""After this long another process goes on with what one has begun; whatever both of them start is the same."""
+
+LONGEST_SLEEP: Final = 60.0
+"""Seconds after which the clock is looked at again, for it may have been set, or the machine may have slept."""
+
+_TOGETHER_SECONDS: Final = 0.2
+_AFTER_ERROR_SECONDS: Final = 5.0
+
+
+class Scheduler:
+    """Starts what schedules say as long as it is open; of several processes, one works for each schedule.
+
+    It sleeps until the next due time, and is woken when something was written.
+
+    Args:
+        store: Where schedules are.
+        start: Starts what a due time asks for; called again for the same one, it starts nothing more.
+        clock: The time, in UTC.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        start: Callable[[Occurrence], Awaitable[Sequence[str]]],
+        *,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._store = store
+        self._start = start
+        self._clock = clock
+        self._holder = new_id("scheduler")
+        self._at_work: dict[str, asyncio.Task[None]] = {}
+        self._changed = asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Start what is due as long as this is entered."""
+        loops = [
+            asyncio.create_task(self._follow(), name="schedule changes"),
+            asyncio.create_task(self._look(), name="schedules"),
+        ]
+        try:
+            yield
+        finally:
+            tasks = [*loops, *self._at_work.values()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            with contextlib.suppress(TaskManagerError):
+                await self._store.run(schedules.release, self._holder)
+
+    async def _follow(self) -> None:
+        """Look at the schedules when something was written."""
+        while True:
+            try:
+                sequence = await self._store.run(events.last_sequence)
+                async with aclosing(self._store.feed.pages(after=sequence, changes=True)) as pages:
+                    async for _ in pages:
+                        self._changed.set()
+            except TaskManagerError as error:
+                log.warning("schedules_not_followed", error=str(error))
+                await asyncio.sleep(_AFTER_ERROR_SECONDS)
+
+    async def _look(self) -> None:
+        while True:
+            self._changed.clear()
+            try:
+                wait = await self._attend()
+            except TaskManagerError as error:
+                log.warning("schedules_not_read", error=str(error))
+                wait = _AFTER_ERROR_SECONDS
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._changed.wait()
+                    await asyncio.sleep(_TOGETHER_SECONDS)
+
+    async def _attend(self) -> float:
+        """Work for each schedule that is due in a task of its own.
+
+        Returns:
+            Seconds until the next one is.
+        """
+        agenda = await self._store.run(schedules.agenda, self._holder)
+        now = self._clock()
+        wait = LONGEST_SLEEP
+        for schedule_id, moment in agenda:
+            if moment > now:
+                wait = min(wait, (moment - now).total_seconds())
+            elif schedule_id not in self._at_work:
+                task = asyncio.create_task(self._serve(schedule_id), name=f"schedule {schedule_id}")
+                self._at_work[schedule_id] = task
+        return wait
+
+    async def _serve(self, schedule_id: str) -> None:
+        """Do what is due for a schedule, if nobody else does."""
+        try:
+            while await self._lease(schedule_id):
+                occurrence = await self._store.run(schedules.begin, schedule_id, now=self._clock())
+                if occurrence is None:
+                    await self._store.run(schedules.release, self._holder, schedule_id)
+                    break
+                if occurrence.state is OccurrenceState.STARTING:
+                    await self._store.run(schedules.end, await self._started(occurrence))
+        except NotFound:
+            pass  # it was removed
+        except TaskManagerError as error:
+            log.warning("schedule_not_served", schedule=schedule_id, error=str(error))
+            await asyncio.sleep(_AFTER_ERROR_SECONDS)
+        finally:
+            del self._at_work[schedule_id]
+            self._changed.set()
+
+    async def _lease(self, schedule_id: str) -> bool:
+        now = self._clock()
+        return await self._store.run(schedules.lease, schedule_id, self._holder, now=now, until=now + LEASE)
+
+    async def _started(self, occurrence: Occurrence) -> Occurrence:
+        """What became of a due time.
+
+        Raises:
+            StoreError: The store could not be used; it is tried again.
+            WorkerError: Nobody could be started who executes; it is tried again.
+        """
+        try:
+            run_ids = await self._start(occurrence)
+        except (StoreError, WorkerError):
+            raise
+        except TaskManagerError as error:
+            log.warning("schedule_failed", schedule=occurrence.schedule_id, code=error.code)
+            return occurrence.evolve(state=OccurrenceState.FAILED, note=error.message)
+        log.info("schedule_started", schedule=occurrence.schedule_id, due=occurrence.due_at, runs=len(run_ids))
+        return occurrence.evolve(state=OccurrenceState.STARTED, run_ids=tuple(run_ids))
