@@ -316,7 +316,7 @@ async def test_so_many_due_times_are_remembered(plan_: Plan, monkeypatch: pytest
     schedule = await plan_.add(missed="skip")
     for n in range(5):
         now = NEXT + n * MINUTE
-        begun = plan_.store.run_sync(plan.begin, schedule.id, now=now)
+        begun = plan_.store.run_sync(plan.begin, schedule.id, "one", now=now, until=now)
         assert begun is not None
         plan_.store.run_sync(plan.end, begun.evolve(state="failed"))
     assert [one.due_at.minute for one in await plan_.noted(3)] == [14, 13, 12]

@@ -114,11 +114,7 @@ class Scheduler:
     async def _serve(self, schedule_id: str) -> None:
         """Do what is due for a schedule, if nobody else does."""
         try:
-            while await self._lease(schedule_id):
-                occurrence = await self._store.run(schedules.begin, schedule_id, now=self._clock())
-                if occurrence is None:
-                    await self._store.run(schedules.release, self._holder, schedule_id)
-                    break
+            while (occurrence := await self._begun(schedule_id)) is not None:
                 if occurrence.state is OccurrenceState.STARTING:
                     await self._store.run(schedules.end, await self._started(occurrence))
         except NotFound:
@@ -130,9 +126,9 @@ class Scheduler:
             del self._at_work[schedule_id]
             self._changed.set()
 
-    async def _lease(self, schedule_id: str) -> bool:
+    async def _begun(self, schedule_id: str) -> Occurrence | None:
         now = self._clock()
-        return await self._store.run(schedules.lease, schedule_id, self._holder, now=now, until=now + LEASE)
+        return await self._store.run(schedules.begin, schedule_id, self._holder, now=now, until=now + LEASE)
 
     async def _started(self, occurrence: Occurrence) -> Occurrence:
         """What became of a due time.

@@ -234,7 +234,8 @@ def _triggers(scribe: Scribe) -> None:
 def _schedules(scribe: Scribe, folder: Path) -> None:
     added: str = scribe.call("schedule add", "hourly", "--cron", "@hourly", "--task", "Say")["schedule"]["id"]
     with Store.open(folder / "data") as store:
-        store.run_sync(schedules.begin, added, now=utc_now() + timedelta(days=1))
+        late = utc_now() + timedelta(days=1)
+        store.run_sync(schedules.begin, added, "one", now=late, until=late)
     for command, *arguments in (
         ("schedule list",),
         ("schedule show", "hourly"),

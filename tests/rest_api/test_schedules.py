@@ -55,7 +55,8 @@ def test_the_next_times_are_told_of_a_schedule_and_of_any_expression(client: htt
 
 def test_what_became_of_due_times_is_listed(client: httpx.Client, api: RunningApi) -> None:
     made = client.post("/schedules", json={**NIGHTLY, "missed": "skip"}).json()
-    api.application.store.run_sync(schedules.begin, made["id"], now=utc_now() + timedelta(days=3, hours=1))
+    late = utc_now() + timedelta(days=3, hours=1)
+    api.application.store.run_sync(schedules.begin, made["id"], "one", now=late, until=late)
     (noted,) = client.get("/occurrences", params={"schedule_id": "nightly"}).json()["items"]
     assert (noted["state"], noted["run_ids"]) == ("skipped", [])
     assert problem(client.get("/occurrences", params={"schedule_id": "none"})) == (404, "not_found")

@@ -123,17 +123,6 @@ def agenda(c: Connection, holder: str) -> tuple[tuple[str, datetime], ...]:
     return tuple(found)
 
 
-def lease(c: Connection, schedule_id: str, holder: str, *, now: datetime, until: datetime) -> bool:
-    """Take or renew the right to work for a schedule; False when another process has it."""
-    is_free = _leases.holder.is_(None) | (_leases.holder == holder) | (_leases.leased_until < now)
-    taken = (
-        update(tables.schedule_leases)
-        .where(_leases.schedule_id == schedule_id, is_free)
-        .values(holder=holder, leased_until=until)
-    )
-    return c.execute(taken).rowcount == 1
-
-
 def release(c: Connection, holder: str, schedule_id: str | None = None) -> None:
     """Give back what a process has leased: one schedule, or all."""
     is_it = _leases.schedule_id == schedule_id if schedule_id is not None else _leases.holder == holder
@@ -141,29 +130,32 @@ def release(c: Connection, holder: str, schedule_id: str | None = None) -> None:
     c.execute(given_back.values(holder=None, leased_until=None))
 
 
-def begin(c: Connection, schedule_id: str, *, now: datetime) -> Occurrence | None:
+def begin(c: Connection, schedule_id: str, holder: str, *, now: datetime, until: datetime) -> Occurrence | None:
     """Note that a schedule's time has come, and go on to its next one.
 
+    Args:
+        c: The transaction.
+        schedule_id: The schedule's id.
+        holder: The process that asks.
+        now: The time.
+        until: When another process may go on with what this one begins.
+
     Returns:
-        What is to be started, or was left out; None when no time has come. What was begun and not ended comes first.
+        What is to be started, or was left out; what was begun and not ended comes first. None when no time has come, or
+        another process works for the schedule.
 
     Raises:
         NotFound: The schedule is not there any more.
         InvalidInput: Its time zone is not known here.
     """
-    schedule = _schedules.get(c, schedule_id, lock=Lock.CHANGE)
-    unfinished = _last(c, schedule_id, OccurrenceState.STARTING)
-    if unfinished is not None:
-        return unfinished
-    come = due(schedule, now)
-    if come is None:
+    if not _lease(c, schedule_id, holder, now=now, until=until):
         return None
-    left_out = come.left_out or _still_going_on(c, schedule)
-    state = OccurrenceState.SKIPPED if left_out else OccurrenceState.STARTING
-    about = {"schedule_id": schedule_id, "due_at": come.at, "missed_since": come.missed_since, "noted_at": now}
-    _schedules.change(c, schedule, {"next_due_at": come.next, "last_due_at": come.at})
-    _forget_old(c, schedule_id)
-    return _occurrences.insert(c, Occurrence.model_validate({**about, "state": state, "note": left_out}))
+    schedule = _schedules.get(c, schedule_id, lock=Lock.CHANGE)
+    unfinished = _occurrences.matching(schedule_id=schedule_id, state=OccurrenceState.STARTING.value)
+    found = _occurrences.first(c, unfinished) or _noted_now(c, schedule, now)
+    if found is None:
+        release(c, holder, schedule_id)
+    return found
 
 
 def end(c: Connection, occurrence: Occurrence) -> Occurrence:
@@ -188,9 +180,28 @@ def occurrences(
     return _occurrences.page(c, _occurrences.matching(schedule_id=schedule_id), limit=limit, cursor=cursor)
 
 
-def _last(c: Connection, schedule_id: str, state: OccurrenceState) -> Occurrence | None:
-    of_state = _occurrences.matching(schedule_id=schedule_id, state=state.value)
-    return _occurrences.first(c, of_state.order_by(_noted.due_at.desc()))
+def _lease(c: Connection, schedule_id: str, holder: str, *, now: datetime, until: datetime) -> bool:
+    """Take or renew the right to work for a schedule; False when another process has it."""
+    is_free = _leases.holder.is_(None) | (_leases.holder == holder) | (_leases.leased_until < now)
+    taken = (
+        update(tables.schedule_leases)
+        .where(_leases.schedule_id == schedule_id, is_free)
+        .values(holder=holder, leased_until=until)
+    )
+    return c.execute(taken).rowcount == 1
+
+
+def _noted_now(c: Connection, schedule: Schedule, now: datetime) -> Occurrence | None:
+    """A new occurrence, if the schedule's time has come."""
+    come = due(schedule, now)
+    if come is None:
+        return None
+    left_out = come.left_out or _still_going_on(c, schedule)
+    state = OccurrenceState.SKIPPED if left_out else OccurrenceState.STARTING
+    about = {"schedule_id": schedule.id, "due_at": come.at, "missed_since": come.missed_since, "noted_at": now}
+    _schedules.change(c, schedule, {"next_due_at": come.next, "last_due_at": come.at})
+    _forget_old(c, schedule.id)
+    return _occurrences.insert(c, Occurrence.model_validate({**about, "state": state, "note": left_out}))
 
 
 def _still_going_on(c: Connection, schedule: Schedule) -> str:
