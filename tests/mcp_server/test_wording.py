@@ -15,7 +15,9 @@ from task_manager.mcp_server.wording import in_tools
 from tests.mcp_server.conftest import Agent, shell_pipeline
 
 SOURCES = Path(task_manager.__file__).parent
-FOR_PEOPLE = re.compile(r"task-manager (engine|worker|token|config|artifact|trigger|hook|project (resume|pause))\b")
+FOR_PEOPLE = re.compile(
+    r"task-manager (engine|worker|token|config|artifact|trigger|hook|schedule|project (resume|pause))\b"
+)
 """What looks after the installation has no tool."""
 
 
