@@ -21,6 +21,8 @@ VALID_BODIES: dict[str, dict[str, Any]] = {
     "NewTask": {"project_id": "work", "title": "other"},
     "NewContainer": {"image": "busybox"},
     "RunSelection": {"run_ids": ["run-0"]},
+    "NewSchedule": {"name": "other", "cron": "@daily", "task_id": "Job"},
+    "Times": {"cron": "@daily"},
 }
 """Of the schemas that something must be given for; the others take an empty object."""
 
@@ -51,7 +53,8 @@ def operations(api: RunningApi) -> list[tuple[str, str, dict[str, Any]]]:
 
 def address(path: str, **given: str) -> str:
     """A path with its parameters filled in: with what is there, but for those that are given."""
-    there = {"project_id": "work", "phase_id": "Build", "task_id": "Job", "template_id": "python-tests"}
+    kept = {"project_id": "work", "phase_id": "Build", "task_id": "Job", "schedule_id": "nightly"}
+    there = {**kept, "template_id": "python-tests"}
     names = {"run_id": "run-0", "container_id": "container-0", "workflow_id": "workflow-0", "step_id": "a", "name": "a"}
     for name, value in {**there, **names, **given}.items():
         path = path.replace(f"{{{name}}}", value)
@@ -132,6 +135,7 @@ def test_no_wrong_request_is_taken(
 ) -> None:
     task_with_pipeline(client)
     made(client, "phases", project_id="work", name="Build")
+    made(client, "schedules", name="nightly", cron="@daily", task_id="Job")
     before = stored(api.application.store)
     wrongs = (wrong_bodies, unknown_ids, wrong_queries, wrong_revisions, wrong_keys)
     count = 0
