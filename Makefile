@@ -9,6 +9,7 @@ help:
 	@echo "make test    set up everything, run all checks and all tests"
 	@echo "             (PYTEST_ARGS=\"-k name\" chooses; make test-quick leaves the integration tests out)"
 	@echo "make chaos   kill engine and workers at random moments, 100 times (ROUNDS=20 SEED=1 chooses)"
+	@echo "make unprivileged run all of the engine's tests that use a session as an ordinary user"
 	@echo "make check   ruff, mypy, import-linter, documentation"
 	@echo "make bench   measure, and print each figure beside its goal (BENCH_ARGS=\"--quick\" is faster)"
 	@echo "make fuzz    try the REST API and the MCP tools with thousands of invented requests"
@@ -76,6 +77,10 @@ chaos: packages
 	CHAOS_ROUNDS=$(ROUNDS) CHAOS_SEED=$(SEED) $(BIN)/pytest tests/embedded_engine/test_chaos.py $(PYTEST_ARGS)
 	RUN_CHAOS_ROUNDS=$(ROUNDS) RUN_CHAOS_RUNS=50 RUN_CHAOS_SHARED_RUNS=200 CHAOS_SEED=$(SEED) $(BIN)/pytest --numprocesses 0 \
 	  tests/orchestration/test_workers.py -k "whatever_is_killed or two_workers" $(PYTEST_ARGS)
+
+.PHONY: unprivileged
+unprivileged: packages
+	UNPRIVILEGED_WHOLE=1 $(BIN)/pytest --numprocesses 0 tests/embedded_engine/test_unprivileged.py $(PYTEST_ARGS)
 
 .PHONY: fuzz
 CASES ?= 2000

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.environment import disks, skips
+from tests.environment import disks, skips, warm_program
 from tests.environment.busybox_image import busybox_layout as build_busybox_layout
 from tests.environment.go_image import go_layout as build_go_layout
 from tests.environment.node_image import node_layout as build_node_layout
@@ -17,6 +17,7 @@ from tests.environment.registry import Registry, black_hole_address, refused_add
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(skips)
+    warm_program.begin_run()
     # Who starts the tests in the background may have interrupts ignored, which programs under test would inherit.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -9,48 +9,32 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import subprocess
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.documentation import warm_program
 from tests.documentation.pages import ROOT, Block, blocks_of, pages
 from tests.documentation.reading import Reader
 from tests.documentation.shell import open_shell
 from tests.environment.node import node_modules
 from tests.environment.postgresql import running_postgresql
+from tests.environment.warm_program import warm_program
 
 WRITES = bool(os.environ.get("WRITE_DOCS"))
 DATABASE, NODE_MODULES = "POSTGRESQL_OF_TESTS", "NODE_MODULES_OF_TESTS"
 
 
-@pytest.fixture(scope="session")
-def programs() -> Iterator[Path]:
-    """A folder with `task-manager`, loaded once for all pages."""
-    with tempfile.TemporaryDirectory(prefix="docs-") as name:
-        folder, address = Path(name), Path(name) / "warm"
-        command = [sys.executable, "-m", warm_program.__name__, str(address)]
-        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as server:
-            assert server.stdout is not None
-            assert server.stdout.readline() == b"ready\n"
-            warm_program.install(folder, address)
-            yield folder
-            server.kill()
-
-
 @pytest.fixture
-def environment(programs: Path, tmp_path: Path) -> dict[str, str]:
+def environment(tmp_path: Path) -> dict[str, str]:
     """A reader's environment: an empty home, no registry, and programs of this project first."""
     (tmp_path / "home").mkdir()
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TASK_MANAGER_", "XDG_"))}
     return {
         **kept,
         "HOME": str(tmp_path / "home"),
-        "PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PATH": f"{warm_program().parent}:{Path(sys.executable).parent}:{os.environ['PATH']}",
         "COLUMNS": "100",
         "TASK_MANAGER_DATA_DIR": str(tmp_path / "data"),
         "TASK_MANAGER_IMAGES": "host",
@@ -82,7 +66,7 @@ async def opened(folder: Path, environment: dict[str, str]) -> AsyncIterator[Rea
             async with contextlib.AsyncExitStack() as stack:
                 yield Reader(shell, folder, environment, stack)
         finally:
-            shell.run("task-manager worker stop")
+            shell.run('test ! -e "$TASK_MANAGER_DATA_DIR" || task-manager worker stop')
 
 
 @pytest.mark.timeout(1200)

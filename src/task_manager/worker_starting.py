@@ -16,6 +16,8 @@ from task_manager.errors import WorkerError
 from task_manager.worker_place import is_held, served_by
 
 LOG_FILE: Final = "worker.log"
+PROGRAM: tuple[str, ...] = (sys.executable, "-m", "task_manager")
+"""How a worker is started; before its arguments."""
 MOST_STARTS: Final = 3
 """How many workers in a row may be killed before they take runs; one that ends with an error is enough."""
 
@@ -101,7 +103,7 @@ def _ended(data_dir: Path, code: int) -> WorkerError:
 
 
 def _start(settings: Settings) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "task_manager", "worker", "run", "--until-idle", "--settings-from-stdin"]
+    command = [*PROGRAM, "worker", "run", "--until-idle", "--settings-from-stdin"]
     with _log_file(settings.data_dir).open("ab") as output:
         try:
             process = subprocess.Popen(

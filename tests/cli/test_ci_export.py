@@ -17,6 +17,7 @@ import yaml
 from junitparser import JUnitXml
 
 from tests.cli.conftest import Cli
+from tests.environment.warm_program import warm_program
 
 SERVICES = ("github-actions", "gitlab-ci")
 SCHEMAS = {"github-actions": "github-workflows.json", "gitlab-ci": "gitlab-ci.json"}
@@ -135,7 +136,7 @@ def run(job: Job, name: str, data: Path) -> "subprocess.CompletedProcess[str]":
         **os.environ,
         **job.variables,
         "CI_JOB_NAME": name,
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PATH": f"{warm_program().parent}:{Path(sys.executable).parent}:{os.environ['PATH']}",
         "TASK_MANAGER_DATA_DIR": str(data),
         "TASK_MANAGER_IMAGES": "host",
     }

@@ -5,7 +5,6 @@ import os
 import pty
 import re
 import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
@@ -17,6 +16,7 @@ from task_manager.demo import breakages, demo_project, example_folder, store_dem
 from task_manager.models import Project, new_id
 from task_manager.store import Store, projects
 from tests.cli.conftest import Cli
+from tests.environment.warm_program import warm_program
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 TASKS = ["Check the code", "Run the tests", "Process the data", "Train the model", "Build the wheel", "Make the report"]
@@ -88,7 +88,7 @@ def test_in_a_terminal_the_demo_is_redrawn_in_place() -> None:
     """Times run on, states change in place, and the table stands below in the end."""
     leader, follower = pty.openpty()
     with subprocess.Popen(
-        [sys.executable, "-m", "task_manager", "demo"],
+        [warm_program(), "demo"],
         stdin=follower,
         stdout=follower,
         stderr=follower,

@@ -14,6 +14,7 @@ import pytest
 
 from tests.cli.conftest import Cli
 from tests.environment.processes import endless, processes_with, until
+from tests.environment.warm_program import warm_program
 
 HOST = "task-manager.invalid/host-toolchain"
 
@@ -252,7 +253,7 @@ def test_an_interrupted_command_cancels_its_runs(cli: Cli, add: AddTask, tmp_pat
 def test_a_run_of_a_paused_project_says_what_it_waits_for(cli: Cli, add: AddTask) -> None:
     add("Work", "true")
     cli("project", "pause", "words")
-    command = [sys.executable, "-m", "task_manager", "task", "run", "Work"]
+    command = [str(warm_program()), "task", "run", "Work"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
         told = running.stderr.readline()
@@ -266,7 +267,7 @@ def test_a_run_of_a_paused_project_says_what_it_waits_for(cli: Cli, add: AddTask
 def test_a_run_of_another_process_is_watched_and_cancelled(cli: Cli, process: Cli, add: AddTask) -> None:
     mark = endless()
     add("Wait", f"sleep {mark}")
-    command = [sys.executable, "-m", "task_manager"]
+    command = [str(warm_program())]
     with subprocess.Popen([*command, "task", "run", "Wait"], stdout=subprocess.PIPE, text=True) as running:
         asyncio.run(until(lambda: bool(processes_with(mark))))
         (run,) = cli("run", "list", "--json").data["items"]

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from task_manager import Application, Settings
 from task_manager.config import EngineChoice, ImagePolicy, WorkerMode, load_settings
 from task_manager.mcp_server.server import ProductServer, create_server
 from task_manager.server import serve
+from tests.environment.warm_program import warm_program
 
 
 @dataclass
@@ -167,9 +167,7 @@ def shell_pipeline(*commands: str) -> dict[str, object]:
 
 def stdio_server(**environment: str) -> StdioServerParameters:
     """How a client starts the product's server."""
-    return StdioServerParameters(
-        command=sys.executable, args=["-m", "task_manager", "mcp"], env={**os.environ, **environment}
-    )
+    return StdioServerParameters(command=str(warm_program()), args=["mcp"], env={**os.environ, **environment})
 
 
 def settings_of(surroundings: Path) -> Settings:
@@ -206,7 +204,7 @@ class Server:
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "task_manager", "server", "--port", "0"],
+            [warm_program(), "server", "--port", "0"],
             stdout=subprocess.PIPE,
             text=True,
             env=os.environ,

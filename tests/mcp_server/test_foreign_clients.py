@@ -3,16 +3,15 @@
 import asyncio
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.environment import node
+from tests.environment.warm_program import warm_program
 
 FOLDER = Path(__file__).parent / "foreign_clients"
-STDIO = [sys.executable, "-m", "task_manager", "mcp"]
 INSPECTOR = "@modelcontextprotocol/inspector/clients/launcher/build/index.js"
 
 
@@ -58,13 +57,13 @@ async def test_the_typescript_sdks_run_a_task_over_standard_input(
     modules: Path, surroundings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, generation: str
 ) -> None:
     monkeypatch.setenv("TASK_MANAGER_WORKER", "here")
-    check(await session(modules, tmp_path, generation, *STDIO))
+    check(await session(modules, tmp_path, generation, str(warm_program()), "mcp"))
 
 
 @pytest.mark.parametrize("over_http", [True, False])
 async def test_the_inspector_finds_nothing_to_complain_of(modules: Path, address: str, over_http: bool) -> None:
     inspect = [str(node.node_program()), str(modules / INSPECTOR), "--cli"]
-    target = [f"{address}/mcp"] if over_http else STDIO
+    target = [f"{address}/mcp"] if over_http else [str(warm_program()), "mcp"]
     listed = json.loads(await answer_of(*inspect, *target, "--method", "tools/list", "--strict"))
     assert "create_task" in {tool["name"] for tool in listed["tools"]}
     if not over_http:

@@ -20,6 +20,7 @@ from opentelemetry import trace
 
 from tests.environment.otlp import ReceivedSpan, Receiver, receiving
 from tests.environment.processes import until
+from tests.environment.warm_program import warm_program
 
 SECRET = "s3cr3t-value-of-a-step"
 
@@ -41,7 +42,7 @@ def environment(data_dir: Path, **more: str) -> dict[str, str]:
 @asynccontextmanager
 async def server(env: dict[str, str]) -> AsyncIterator[str]:
     """A server in a process of its own, whose worker is another; both are ended. Gives its address."""
-    command = [sys.executable, "-m", "task_manager"]
+    command = [warm_program()]
     process = await asyncio.create_subprocess_exec(*command, "server", "--port", "0", stdout=subprocess.PIPE, env=env)
     assert process.stdout is not None
     try:
