@@ -26,10 +26,12 @@ $(BIN)/uv: requirements/bootstrap.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
 	@touch $@
 
-# One virtual environment; a stamp for each lock file that has been installed into it.
+# One virtual environment; a stamp for each lock file that has been installed into it. Schemathesis is a program there:
+# as a plugin, each pytest that a task starts would load it, for more than a second.
 $(VENV)/.%: $(BIN)/uv requirements/%.txt pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements/$*.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@find $(VENV)/lib -path '*/schemathesis-*/entry_points.txt' -exec sed -i '/^\[pytest11\]/,$$d' {} +
 	@touch $@
 
 .PHONY: demo

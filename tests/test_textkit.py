@@ -3,6 +3,7 @@
 import ast
 import csv
 import json
+import os
 import re
 import runpy
 import shutil
@@ -22,7 +23,7 @@ from task_manager.pipeline import Pipeline, Step, TaskSource
 from task_manager.pipeline_converter import PipelineConverter
 from task_manager.project_file import NewProject, new_project, read_project_file
 from task_manager.workflow_templates import WorkflowTemplateRegistry
-from tests.templates.scripts import OFFLINE
+from tests.templates.scripts import OFFLINE, WITHOUT_PLUGINS
 
 PROJECT = Path(__file__).parents[1]
 TEXTKIT = PROJECT / "examples" / "textkit"
@@ -77,7 +78,8 @@ def run_step(step: Step, source: Path, work: Path, results: Mapping[str, Path] |
     command = [sys.executable, *map(placed, command[1:])]
     workdir = source if step.workdir.startswith("/task/source") else work
     environment = {"PATH": "/usr/bin:/bin", **{name: placed(text) for name, text in step.environment.items()}}
-    return subprocess.run(command, check=False, cwd=workdir, env=OFFLINE | environment, capture_output=True).returncode
+    environment = OFFLINE | WITHOUT_PLUGINS | environment
+    return subprocess.run(command, check=False, cwd=workdir, env=environment, capture_output=True).returncode
 
 
 def run_task(title: str, source: Path, work: Path, results: Mapping[str, Path] | None = None) -> int:
@@ -93,8 +95,9 @@ def run_task(title: str, source: Path, work: Path, results: Mapping[str, Path] |
 
 
 def test_its_own_tests_pass_and_there_are_enough_of_them(textkit: Path) -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:asyncio"]
-    done = subprocess.run(command, check=False, cwd=textkit, capture_output=True, text=True)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    environment = {**os.environ, **WITHOUT_PLUGINS}
+    done = subprocess.run(command, check=False, cwd=textkit, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout
     passed = re.search(r"(\d+) passed", done.stdout)
     assert passed is not None

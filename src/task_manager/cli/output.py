@@ -59,6 +59,7 @@ class Output:
     def document(self, data: object) -> None:
         """Print one JSON document on standard output."""
         sys.stdout.write(json.dumps(json_ready(data), indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.flush()  # A server tells its address so, and goes on.
 
     def line(self, data: object, renderable: RenderableType) -> None:
         """Print one of several results as soon as it is there: with `--json` the data, as JSON on a line of its own."""
