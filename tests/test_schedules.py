@@ -178,8 +178,9 @@ async def test_what_cannot_be_started_is_noted_and_the_next_time_is_tried(plan_:
         assert (await plan_.noted(2))[0].state == "started"
 
 
-async def test_a_store_that_fails_for_a_while_delays_a_start_and_loses_none(
-    plan_: Plan, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", [StoreError("The disk is away."), OSError("Nobody thought of this.")])
+async def test_what_fails_for_a_while_delays_a_start_and_loses_none(
+    plan_: Plan, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     monkeypatch.setattr("task_manager.scheduler._AFTER_ERROR_SECONDS", 0.01)
     tried = []
@@ -187,7 +188,7 @@ async def test_a_store_that_fails_for_a_while_delays_a_start_and_loses_none(
     async def start(occurrence: Occurrence) -> Sequence[str]:
         tried.append(occurrence.due_at)
         if len(tried) < 3:
-            raise StoreError("The disk is away.")
+            raise error
         return await plan_.schedules.start(occurrence)
 
     await plan_.add()

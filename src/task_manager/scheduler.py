@@ -23,6 +23,7 @@ LEASE: Final = timedelta(seconds=60)
 LONGEST_SLEEP: Final = 60.0
 """Seconds after which the clock is looked at again, for it may have been set, or the machine may have slept."""
 
+_MOST_AT_ONCE: Final = 8
 _TOGETHER_SECONDS: Final = 0.2
 _AFTER_ERROR_SECONDS: Final = 5.0
 
@@ -51,6 +52,7 @@ class Scheduler:
         self._holder = new_id("scheduler")
         self._at_work: dict[str, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
+        self._places = asyncio.Semaphore(_MOST_AT_ONCE)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -112,19 +114,23 @@ class Scheduler:
         return wait
 
     async def _serve(self, schedule_id: str) -> None:
-        """Do what is due for a schedule, if nobody else does."""
+        """Do what is due for a schedule, if nobody else does; tried again after an error."""
         try:
-            while (occurrence := await self._begun(schedule_id)) is not None:
-                if occurrence.state is OccurrenceState.STARTING:
-                    await self._store.run(schedules.end, await self._started(occurrence))
+            async with self._places:
+                await self._start_all(schedule_id)
         except NotFound:
             pass  # it was removed
-        except TaskManagerError as error:
-            log.warning("schedule_not_served", schedule=schedule_id, error=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one must not end the others, nor go on at once
+            log.warning("schedule_not_served", schedule=schedule_id, error=f"{type(error).__name__}: {error}")
             await asyncio.sleep(_AFTER_ERROR_SECONDS)
         finally:
             del self._at_work[schedule_id]
             self._changed.set()
+
+    async def _start_all(self, schedule_id: str) -> None:
+        while (occurrence := await self._begun(schedule_id)) is not None:
+            if occurrence.state is OccurrenceState.STARTING:
+                await self._store.run(schedules.end, await self._started(occurrence))
 
     async def _begun(self, schedule_id: str) -> Occurrence | None:
         now = self._clock()

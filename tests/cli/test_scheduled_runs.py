@@ -58,7 +58,8 @@ def settings_of(data_dir: Path) -> Settings:
 
 
 def a_missed_schedule(data_dir: Path) -> Schedule:
-    """One that was made the day before yesterday, and due each midnight since."""
+    """One that was made two days ago, and due twice since: at a time of day that is far from now."""
+    due = utc_now() - timedelta(hours=12)
 
     async def make() -> Schedule:
         async with Application(settings_of(data_dir)) as application:
@@ -66,7 +67,9 @@ def a_missed_schedule(data_dir: Path) -> Schedule:
             task = await application.tasks.create_task(project.id, "Deploy", pipeline=STEPS)
             made_at = utc_now() - timedelta(days=2)
             schedules = Schedules(application.store, targets=application.targets, clock=lambda: made_at)
-            return await schedules.add({"name": "nightly", "cron": "@daily", "task_id": task.id})
+            return await schedules.add(
+                {"name": "nightly", "cron": f"{due.minute} {due.hour} * * *", "task_id": task.id}
+            )
 
     return asyncio.run(make())
 

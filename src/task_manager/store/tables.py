@@ -481,4 +481,10 @@ hook_deliveries = Table(
 )
 schedules = Table("schedules", metadata, ScheduleColumns)
 schedule_leases = Table("schedule_leases", metadata, ScheduleLeaseColumns)
-occurrences = Table("occurrences", metadata, OccurrenceColumns, Index(None, "due_at", "schedule_id"))
+occurrences = Table(
+    "occurrences",
+    metadata,
+    OccurrenceColumns,
+    Index(None, "due_at", "schedule_id"),
+    Index(None, "schedule_id", "state"),
+)

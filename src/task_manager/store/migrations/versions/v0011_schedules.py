@@ -74,6 +74,7 @@ def upgrade() -> None:
         ForeignKeyConstraint(["schedule_id"], ["schedules.id"], name="fk_occurrences_schedule_id", ondelete="CASCADE"),
     )
     op.create_index("ix_occurrences_due_at_schedule_id", "occurrences", ["due_at", "schedule_id"])
+    op.create_index("ix_occurrences_schedule_id_state", "occurrences", ["schedule_id", "state"])
 
 
 def downgrade() -> None:
