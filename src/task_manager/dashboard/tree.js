@@ -11,25 +11,26 @@ function changed(old, parts) {
 }
 
 export default {
-  props: { tree: Array, version: Number },
+  props: { tree: Array, number: Number },
   data() {
-    return { shown: Vue.markRaw(this.tree), at: this.version };
+    return { shown: Vue.markRaw(this.tree), at: this.number };
   },
   watch: {
     tree(tree) {
       this.shown = Vue.markRaw(tree);
-      this.at = this.version;
+      this.at = this.number;
     },
   },
   methods: {
-    change(version, parts) {
-      if (version !== this.at) {
-        // A change that is in the tree already was sent before the page was there.
-        if (version > this.at) this.$emit("lost");
+    change(before, after, parts) {
+      // What is in the tree already was sent before the page was there.
+      if (after === this.at) return;
+      if (before !== this.at) {
+        this.$emit("lost");
         return;
       }
       this.shown = Vue.markRaw(changed(Vue.toRaw(this.shown), parts));
-      this.at += 1;
+      this.at = after;
     },
     act(event, type, action) {
       if (type === "submit" || type === "drop" || event.target.closest("a[data-action]")) event.preventDefault();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -38,9 +39,8 @@ class Tree(Element, component="tree.js"):
 
     def __init__(self, done: Callable[[Act], Awaitable[None]]) -> None:
         super().__init__()
-        self._shown = Drawing(())
-        self._props["tree"] = self._shown.nodes
-        self._props["version"] = 0
+        self._shown: Drawing | None = None
+        self._props.update(tree=(), number=0)
 
         async def heard(event: GenericEventArguments) -> None:
             told = event.args if isinstance(event.args, dict) else {}
@@ -62,12 +62,19 @@ class Tree(Element, component="tree.js"):
 
         A browser that has not the tree which the difference begins with says so, and is sent the whole one.
         """
-        before, self._shown = self._shown, drawing
-        version = self._props["version"]
-        if not version:
-            self._props.update(tree=drawing.nodes, version=1)
-        elif (parts := drawing.since(before)) is not None:
+        if self._shown is None:
+            self._props.update(tree=drawing.nodes, number=drawing.number)
+        elif (change := drawing.since(self._shown)) is not None:
             # Kept without being sent: whoever connects later gets the whole tree by it.
             with self._props.suspend_updates():
-                self._props.update(tree=drawing.nodes, version=version + 1)
-            self.client.run_javascript(f'runMethod({self.id}, "change", [{version}, {parts}])')
+                self._props.update(tree=drawing.nodes, number=drawing.number)
+            self.client.run_javascript(_script(self.id, change))
+        else:
+            return
+        self._shown = drawing
+
+
+@functools.lru_cache(maxsize=64)
+def _script(element: int, change: str) -> str:
+    """What a browser is sent. NiceGUI keeps it for browsers that come back: one text for all, not one for each."""
+    return f'runMethod({element}, "change", {change})'

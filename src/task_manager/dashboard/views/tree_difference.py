@@ -10,6 +10,7 @@ A difference of two lists of nodes is a list of parts, in the order of the secon
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
@@ -23,23 +24,32 @@ _COUNTED_ON: Final = frozenset({"data-ago", "data-elapsed"})
 """What elements have whose texts tell a time that the browser counts on (see moments.py)."""
 
 
+_numbers = itertools.count(1)
+
+
 class Drawing:
     """What pages show. Pages that show the same share it, and what differs from what they showed before.
 
     Args:
         nodes: What is shown; not changed from here on.
+
+    Attributes:
+        number: Its own, in this process.
     """
 
     def __init__(self, nodes: Sequence[Node]) -> None:
+        self.number = next(_numbers)
         # A tuple, for NiceGUI copies lists that are properties, with all that is in them, to hear of their changes.
         self.nodes = tuple(nodes)
         self._since: WeakKeyDictionary[Drawing, str | None] = WeakKeyDictionary()
 
     def since(self, before: Drawing) -> str | None:
-        """The difference that makes this of another drawing, as JSON; None: pages show this already."""
+        """What makes this of another drawing: both numbers and the difference, as JSON. None: pages show it already."""
         if before not in self._since:
             parts = difference(before.nodes, self.nodes)
-            self._since[before] = None if _is_nothing(before.nodes, parts) else json.dumps(parts)
+            self._since[before] = (
+                None if _is_nothing(before.nodes, parts) else json.dumps([before.number, self.number, parts])
+            )
         return self._since[before]
 
 
