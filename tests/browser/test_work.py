@@ -135,6 +135,21 @@ def test_a_project_is_paused_and_its_phases_are_changed(visit: Visit, shop: str)
     expect(page.get_by_label("Name of phase 1")).to_have_value("Verify")
 
 
+def test_a_name_that_is_being_typed_stays_when_somebody_else_changes_the_page(
+    visit: Visit, server: DashboardServer
+) -> None:
+    project = str(server.made("projects", name="Typed")["id"])
+    server.made("phases", project_id=project, name="Plan")
+    page = visit().open(f"/projects/{project}?view=phases")
+    page.get_by_label("Name of phase 1").fill("Plan wel")
+    server.made("phases", project_id=project, name="Release")
+    expect(page.get_by_label("Name of phase 2")).to_have_value("Release")
+    expect(page.get_by_label("Name of phase 1")).to_have_value("Plan wel")
+    page.get_by_label("Name of phase 1").fill("Plan well")
+    page.get_by_label("Name of phase 1").press("Enter")
+    expect(page.get_by_role("button", name="Remove Plan well")).to_be_visible()
+
+
 def test_a_template_is_run_for_a_new_task_by_its_form(visit: Visit, shop: str) -> None:
     visitor = visit()
     page = visitor.open("/templates?category=general")

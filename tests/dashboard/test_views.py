@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from task_manager.dashboard.views import run_log
 from task_manager.dashboard.views.moments import ago_text
+from task_manager.dashboard.views.parts import prose
 from task_manager.dashboard.views.runs import RunsQuery
 from task_manager.dashboard.views.step_pictures import curve, places
 from task_manager.dashboard.views.tree import h, texts
@@ -24,6 +25,11 @@ def test_elements_leave_out_what_is_not_given() -> None:
         {"href": "/", "class": "b"},
         "x",
     ]
+
+
+def test_what_stands_between_backquotes_is_code_and_a_single_one_stays() -> None:
+    assert prose("Either this or `data`.") == ["Either this or ", ["code", {}, "data"], "."]
+    assert prose("5` long") == ["5` long"]
 
 
 def test_all_texts_of_a_tree_are_found_in_their_order() -> None:

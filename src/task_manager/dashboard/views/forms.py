@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from task_manager.dashboard.views.icons import icon
 from task_manager.dashboard.views.parameter_forms import InputKind, ParameterField, Typed, input_name
+from task_manager.dashboard.views.parts import prose
 from task_manager.dashboard.views.tree import Action, Node, h
 
 
@@ -200,7 +201,7 @@ def _star(about: About) -> Node | None:
 
 def _remarks(name: str, about: About) -> list[Node]:
     said = (("problem", about.problem), ("help", about.help))
-    return [h("p", text, class_=part, id=f"{_id(name)}-{part}") for part, text in said if text]
+    return [h("p", *prose(text), class_=part, id=f"{_id(name)}-{part}") for part, text in said if text]
 
 
 def _described(name: str, about: About) -> dict[str, Any]:

@@ -28,6 +28,7 @@ _PATHS: Final = {
     "download": "M12 4v11M7.5 11l4.5 4.5l4.5-4.5M4 20h16",
     "again": "M20 12a8 8 0 1 1-2.5-5.8M20 4v4.5h-4.5",
     "stop": "M7 7h10v10H7z",
+    "pause": "M8 6v12M16 6v12",
     "play": "M8 5.5v13l10.5-6.5z",
     "right": "M9 5l7 7l-7 7",
     "left": "M15 5l-7 7l7 7",

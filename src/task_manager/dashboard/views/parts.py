@@ -25,6 +25,14 @@ def card(
     return h("section", heading, *children, class_=f"card {class_}".strip(), id=id_, aria_label=title)
 
 
+def prose(text: str) -> list[Node]:
+    """A text as descriptions have it: what stands between backquotes is code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return [text]
+    return [h("code", part) if place % 2 else part for place, part in enumerate(parts) if part]
+
+
 def figure(name: str, value: str, *, note: str = "", tone: str = "", href: str | None = None) -> Node:
     """A key figure.
 

@@ -55,7 +55,9 @@ def _line(phase: Phase, tasks: int, place: int, total: int, *, may_run: bool, ma
         class_="input quiet-input",
         aria_label=f"Name of phase {place + 1}",
         on={"change": renamed},
-        value=phase.name,
+        key=phase.name,
+        # Its value at first: what somebody is typing stays, whatever is drawn anew around it.
+        **{"^value": phase.name},
     )
     run = button("Run", action("run_phase", phase=phase.id), icon_name="play", look="small", disabled=not tasks)
     removed = action(

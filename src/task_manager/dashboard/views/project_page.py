@@ -155,7 +155,7 @@ def _actions(facts: ProjectFacts) -> list[Node]:
         return []
     project = facts.project
     stop = action("cancel", confirm=f"Cancel all runs of {project.name} that are not over?")
-    pause = ("Resume", "resume", "play") if project.paused_at else ("Pause", "pause", "waiting")
+    pause = ("Resume", "resume", "play") if project.paused_at else ("Pause", "pause", "pause")
     running = [button("Cancel runs", stop, icon_name="stop", look="danger")] if facts.active else []
     return [
         *running,
@@ -170,7 +170,7 @@ def _paused(facts: ProjectFacts) -> Node:
     if facts.project.paused_at is None:
         return h("div", class_="none")
     text = "No run of this project starts until it is resumed; those under way go on."
-    return h("div", icon("waiting"), h("div", h("strong", "Paused. "), text), class_="banner tone-warn", role="status")
+    return h("div", icon("pause"), h("div", h("strong", "Paused. "), text), class_="banner tone-warn", role="status")
 
 
 def _tabs(view: ProjectView) -> Node:

@@ -9,7 +9,7 @@ from typing import Final
 from task_manager.application import Application
 from task_manager.dashboard.views import frame, looks
 from task_manager.dashboard.views.icons import icon
-from task_manager.dashboard.views.parts import empty
+from task_manager.dashboard.views.parts import empty, prose
 from task_manager.dashboard.views.tree import Node, h
 from task_manager.results.wording import counted
 from task_manager.templating.records import WorkflowTemplate
@@ -94,7 +94,7 @@ def _card(template: WorkflowTemplate, runs: int) -> Node:
                 h("span", template.version, class_="muted small"),
                 class_="project-title",
             ),
-            h("span", template.description, class_="project-about"),
+            h("span", *prose(template.description), class_="project-about"),
             foot,
             href=f"/templates/{template.id}",
             class_="project-card",

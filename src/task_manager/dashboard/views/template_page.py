@@ -22,7 +22,7 @@ from task_manager.dashboard.views.forms import (
 )
 from task_manager.dashboard.views.moments import ago, duration
 from task_manager.dashboard.views.parameter_forms import InputKind, ParameterField, parameter_fields
-from task_manager.dashboard.views.parts import card, command, empty, facts, figure, table
+from task_manager.dashboard.views.parts import card, command, empty, facts, figure, prose, table
 from task_manager.dashboard.views.tree import Node, action, h
 from task_manager.models import Project, Task, WorkflowRun, utc_now
 from task_manager.results.wording import counted, seconds_text
@@ -206,7 +206,7 @@ def _about(page: TemplateFacts) -> Node:
         "About",
         h(
             "div",
-            h("p", template.description, class_="about"),
+            h("p", *prose(template.description), class_="about"),
             facts(
                 ("Category", looks.label(template.category)),
                 ("Result", looks.label(template.result_type.value)),
@@ -228,7 +228,7 @@ def _about(page: TemplateFacts) -> Node:
 
 def _parameters(page: TemplateFacts) -> Node:
     rows = [
-        h("tr", h("td", h("code", one.name)), h("td", one.expected, class_="muted"), h("td", one.meaning))
+        h("tr", h("td", h("code", one.name)), h("td", one.expected, class_="muted"), h("td", *prose(one.meaning)))
         for one in page.fields
     ]
     heads: list[Node] = [h("th", text, scope="col") for text in ("Name", "Value", "Meaning")]
