@@ -25,18 +25,21 @@ _SCOPES: Final = {"GET": TokenScope.READ, "DELETE": TokenScope.ADMIN}
 _WITHOUT_NUL: Final = r"^[^\x00]*$"
 
 
-def application_of(request: Request) -> Application:
+# Coroutines though they await nothing: FastAPI calls plain functions in a thread, which takes longer than they do.
+
+
+async def application_of(request: Request) -> Application:
     """The application that the API was made for."""
     application: Application = request.app.state.application
     return application
 
 
-def actor_of(request: Request) -> str:
+async def actor_of(request: Request) -> str:
     """Who asks: whom the guard found, else somebody local."""
     return str(getattr(request.state, "actor", None) or "local")
 
 
-def check_scope(request: Request) -> None:
+async def check_scope(request: Request) -> None:
     """Refuse what the request's token does not allow: removing needs more than changing, changing more than looking.
 
     Raises:
@@ -45,7 +48,7 @@ def check_scope(request: Request) -> None:
     _check(request, _SCOPES.get(request.method, TokenScope.RUN))
 
 
-def check_admin(request: Request) -> None:
+async def check_admin(request: Request) -> None:
     """Refuse a request whose token does not allow everything.
 
     Raises:
@@ -64,7 +67,7 @@ def _check(request: Request, needed: TokenScope) -> None:
         )
 
 
-def longest_stream(request: Request) -> float:
+async def longest_stream(request: Request) -> float:
     """After how many seconds a stream ends."""
     return float(request.app.state.longest_stream)
 

@@ -19,6 +19,7 @@ from task_manager.dashboard.views.task_board import run_state
 from task_manager.dashboard.views.tree import Node, action, h
 from task_manager.errors import NotFound
 from task_manager.models import Phase, Project, Task, Workflow, WorkflowRun, utc_now
+from task_manager.pipeline import HOST_TOOLCHAIN
 from task_manager.results.wording import counted
 from task_manager.store import phases, runs, tasks, workflows
 from task_manager.store.run_queries import RunFilter
@@ -259,10 +260,7 @@ def _workflow(page: TaskFacts) -> Node:
     stale = current.task_digest != page.task.definition_digest
     note = looks.chip("The task has changed since; the next run makes a new one", tone=looks.WARN) if stale else None
     steps = current.pipeline.steps if current.pipeline else ()
-    listed = [
-        h("li", h("strong", step.name or step.id), h("code", str(step.image), class_="muted"), class_="row-line")
-        for step in steps
-    ]
+    listed = [h("li", h("strong", step.name or step.id), _image(str(step.image)), class_="row-line") for step in steps]
     body = h(
         "div",
         note,
@@ -281,6 +279,12 @@ def _workflow(page: TaskFacts) -> Node:
         class_="card-body spaced",
     )
     return card("Workflow", body)
+
+
+def _image(image: str) -> Node:
+    if image == HOST_TOOLCHAIN:
+        return h("span", "programs of the worker's machine", class_="muted")
+    return h("code", image, class_="muted")
 
 
 def _template_link(workflow: Workflow) -> Node | None:
