@@ -10,13 +10,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import dagger
 from tests.environment.busybox_image import busybox_layout
+
+from benchmarks.other_containers import make_root, programs, real_engine
 
 FLOOR: Final = ("unshare", "--mount", "--pid", "--fork", "--net", "--uts", "--ipc", "/bin/true")
 _ENGINE_COMMAND: Final = (sys.executable, "-m", "task_manager.embedded_engine")
@@ -35,6 +37,8 @@ class Laboratory:
         base: A container of that image, unpacked already.
         running: The variables by which SDK programs find that session.
         starting: The variables by which SDK programs start a session of their own.
+        programs: The commands of other programs that run `true` in a new container.
+        other: A container of busybox alone in the engine that the product would take, if that is not the embedded one.
     """
 
     client: dagger.Client
@@ -42,6 +46,8 @@ class Laboratory:
     base: dagger.Container
     running: Mapping[str, str]
     starting: Mapping[str, str]
+    programs: Mapping[str, Sequence[str]]
+    other: dagger.Container | None
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def fresh(self) -> str:
@@ -62,10 +68,12 @@ async def laboratory() -> AsyncIterator[Laboratory]:
     layout = await asyncio.to_thread(busybox_layout)
     with tempfile.TemporaryDirectory(prefix="task-manager-benchmarks-") as name:
         starting = _starting(Path(name))
-        async with _running(starting) as running, connected(running) as client:
+        root = make_root(Path(name))
+        # First, for the environment names no session but the laboratory's as long as that is connected.
+        async with real_engine(root) as other, _running(starting) as running, connected(running) as client:
             image = f"oci-layout://{layout}"
             base = await client.container().from_(image).sync()
-            yield Laboratory(client, image, base, running, starting)
+            yield Laboratory(client, image, base, running, starting, programs(root), other)
 
 
 def _starting(folder: Path) -> dict[str, str]:
@@ -79,7 +87,7 @@ def _starting(folder: Path) -> dict[str, str]:
 @contextlib.asynccontextmanager
 async def connected(variables: Mapping[str, str]) -> AsyncIterator[dagger.Client]:
     """Connect as an SDK program does that has these variables, and no others of a session."""
-    with _environment(variables):
+    with environment(variables):
         async with dagger.Connection(dagger.Config()) as client:
             yield client
 
@@ -91,16 +99,9 @@ async def seconds(work: Callable[[], Awaitable[object]]) -> float:
     return time.perf_counter() - start
 
 
-def floor() -> float:
-    """Run a command in new namespaces with nothing else, the least that any container engine has to do; return seconds.
-
-    Raises:
-        subprocess.CalledProcessError: This machine forbids it.
-    """
-    command = FLOOR if os.geteuid() == 0 else (FLOOR[0], "--map-root-user", *FLOOR[1:])
-    start = time.perf_counter()
-    subprocess.run(command, check=True)
-    return time.perf_counter() - start
+def floor_command() -> tuple[str, ...]:
+    """Return what runs a command in new namespaces with nothing else: the least that any container engine has to do."""
+    return FLOOR if os.geteuid() == 0 else (FLOOR[0], "--map-root-user", *FLOOR[1:])
 
 
 @contextlib.asynccontextmanager
@@ -125,7 +126,7 @@ async def _running(variables: Mapping[str, str]) -> AsyncIterator[dict[str, str]
 
 
 @contextlib.contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Let this process have some variables, and no others that name a session, until the block ends."""
     names = {*_SESSION_VARIABLES, _COMMAND_VARIABLE, _STATE_VARIABLE}
     before = {name: os.environ.pop(name) for name in names if name in os.environ}

@@ -29,6 +29,7 @@ class Package:
 
 
 PACKAGES: Final = (
+    Package("bubblewrap", ("bwrap",), "what steps in containers are measured beside"),
     Package("busybox-static", ("busybox",), "the small image that engine tests run"),
     Package("chromium", ("chromium",), "the browser that shows the dashboard"),
     Package("docker-registry", ("docker-registry",), "serves images on loopback, so that pulling is real"),
