@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pytest import skip  # noqa: PT013 - for the reason that a missing package gives
 
-from benchmarks import agents, cache, cached_runs, dashboard, engine, http, logs, processes, runs, store
+from benchmarks import agents, cache, cached_runs, dashboard, engine, http, logs, processes, recovery, runs, store
 from benchmarks.engine import QUICK, Counts
 from benchmarks.figures import Figure
 from benchmarks.laboratory import laboratory
@@ -26,7 +26,7 @@ ON_FILES = {
     **http.BENCHMARKS,
     **dashboard.BENCHMARKS,
 }
-OF_PROCESSES = {**runs.BENCHMARKS, **agents.BENCHMARKS, **processes.BENCHMARKS}
+OF_PROCESSES = {**runs.BENCHMARKS, **agents.BENCHMARKS, **processes.BENCHMARKS, **recovery.BENCHMARKS}
 ON_ENGINE = {**engine.BENCHMARKS, **cached_runs.BENCHMARKS}
 NAMES = (*ON_FILES, *OF_PROCESSES, *ON_ENGINE)
 

@@ -131,7 +131,8 @@ class _CountingExecutor(RunExecutor):
 async def working(store: Store) -> AsyncIterator[Callable[[int], Awaitable[float]]]:
     """A worker over a store, and what has it run so many runs; that returns the seconds for each."""
     settings = Settings.model_validate({"data_dir": store.data_dir, "run_parallelism": _PLACES})
-    communication = FakeCommunicationManager(settings, FakeEngine())
+    engine = FakeEngine()
+    communication = FakeCommunicationManager(settings, engine)
     executor = _CountingExecutor(store, communication, settings, worker_id="worker")
     orchestrator = durable_orchestrator(settings, "worker")
     worker = Worker(store, executor, orchestrator, settings, worker_id="worker")
@@ -139,6 +140,7 @@ async def working(store: Store) -> AsyncIterator[Callable[[int], Awaitable[float
     await worker.start()
 
     async def run_all(count: int) -> float:
+        engine.calls.clear()
         await _start(store, executor, workflow, 1)
         began = time.perf_counter()
         await _start(store, executor, workflow, count)
