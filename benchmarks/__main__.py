@@ -1,4 +1,4 @@
-"""`python -m benchmarks [names] [--quick] [--json FILE] [--plot FILE]`: measure, and print figures beside goals."""
+"""`python -m benchmarks [names] [--quick] [--json FILE] [--plot FILE] [--note FILE]`: print figures beside goals."""
 
 import argparse
 import asyncio
@@ -12,10 +12,24 @@ from pathlib import Path
 
 from pytest import skip  # noqa: PT013 - for the reason that a missing package gives
 
-from benchmarks import agents, cache, cached_runs, dashboard, engine, http, logs, processes, recovery, runs, store
+from benchmarks import (
+    agents,
+    cache,
+    cached_runs,
+    dashboard,
+    engine,
+    http,
+    logs,
+    processes,
+    recovery,
+    runs,
+    scripts,
+    store,
+)
 from benchmarks.engine import QUICK, Counts
 from benchmarks.figures import Figure
 from benchmarks.laboratory import laboratory
+from benchmarks.noting import note
 from benchmarks.plot import draw
 
 EXIT_UNABLE = 2
@@ -27,7 +41,7 @@ ON_FILES = {
     **dashboard.BENCHMARKS,
 }
 OF_PROCESSES = {**runs.BENCHMARKS, **agents.BENCHMARKS, **processes.BENCHMARKS, **recovery.BENCHMARKS}
-ON_ENGINE = {**engine.BENCHMARKS, **cached_runs.BENCHMARKS}
+ON_ENGINE = {**engine.BENCHMARKS, **cached_runs.BENCHMARKS, **scripts.BENCHMARKS}
 NAMES = (*ON_FILES, *OF_PROCESSES, *ON_ENGINE)
 
 
@@ -44,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.stdout.write(f"{met} of {len(figures)} goals met\n")
     if options.plot:
         draw(figures, options.plot)
+    if options.note:
+        note(figures, options.note)
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(_report(figures, quick=options.quick), indent=2) + "\n", encoding="utf-8")
@@ -57,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="measure less often: rougher figures, in seconds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file too")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the figures beside their goals, as PNG or SVG")
+    parser.add_argument("--note", type=Path, metavar="FILE", help="write the figures into the tables of a document")
     return parser
 
 

@@ -7,20 +7,27 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from benchmarks.engine import Counts
 from benchmarks.figures import Bound, Figure, Goal, milliseconds
+from task_manager.cache_queries import CacheQueries
 from task_manager.caching.entries import CacheEntry
 from task_manager.caching.keys import component, key_of, selection_digest
-from task_manager.config import Settings
+from task_manager.config import CacheSettings, Settings
+from task_manager.dagger_integration import TaskWorkflowIntegration
 from task_manager.pipeline import HostSource
 from task_manager.snapshots import Snapshots
+from task_manager.store import Store
+from task_manager.task_service import TaskService
+from task_manager.testing import FakeCommunicationManager, FakeEngine
 from task_manager.workflow_cache import Found, open_cache
 from task_manager.workflow_status import WorkflowStatus
+from task_manager.workflow_templates import WorkflowTemplateRegistry
 
-_FOLDERS: Final = 100
 _FILES: Final = 100
+_EARLIER: Final = 5
+_CHANGED: Final = "package7/inner/module7.py"
 _SETTLED_SECONDS: Final = 0.1
 _SOURCE: Final = HostSource(target="/task/source", exclude=(".git", ".venv", "node_modules"))
 
@@ -36,12 +43,59 @@ def source_key(counts: Counts) -> Figure:
     """Measure the digest of a source folder of 10,000 files in which nothing changed."""
     with tempfile.TemporaryDirectory(prefix="task-manager-benchmarks-") as name:
         source, data = Path(name) / "source", Path(name) / "data"
-        _make_tree(source)
+        _make_tree(source, counts.folders)
         Snapshots(data).take(source, ignored=False)
         samples = [_seconds(lambda: _digest(data, source)) for _ in range(max(counts.connections, 2) + 1)]
     parts = {"first ms": samples[0] * 1000}
     goal = Goal(Bound.AT_MOST, 150)
-    return Figure(f"key of {_FOLDERS * _FILES:,} unchanged files", milliseconds(samples[1:]), "ms", goal, parts)
+    return Figure(f"key of {counts.folders * _FILES:,} unchanged files", milliseconds(samples[1:]), "ms", goal, parts)
+
+
+def explain(counts: Counts) -> Figure:
+    """Measure what `cache explain` asks: why a run was not answered, of whose 10,000 source files one was changed.
+
+    There are five earlier runs of its task to be compared with, each with another environment.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(_explain(counts))).result()
+
+
+async def _explain(counts: Counts) -> Figure:
+    with tempfile.TemporaryDirectory(prefix="task-manager-benchmarks-") as name:
+        source = Path(name) / "source"
+        _make_tree(source, counts.folders)
+        settings = Settings(data_dir=Path(name) / "data", cache=CacheSettings(enabled=True))
+        with Store.open(settings.data_dir) as store:
+            communication = FakeCommunicationManager(settings, FakeEngine())
+            run_id = await _missed_run(store, communication, settings, source)
+            queries = CacheQueries(store, settings, communication, WorkflowTemplateRegistry())
+            samples = []
+            for _ in range(counts.steps):
+                start = time.perf_counter()
+                found = await queries.explain(run_id)
+                samples.append(time.perf_counter() - start)
+                if found.compared is None or [file.path for file in found.compared.files] != [_CHANGED]:
+                    raise LookupError(f"the changed file is not told: {found.compared}")
+            await queries.close()
+    parts = {"first ms": samples[0] * 1000}
+    title = f"cache explain, one of {counts.folders * _FILES:,} files changed"
+    return Figure(title, milliseconds(samples), "ms", Goal(Bound.AT_MOST, 100), parts)
+
+
+async def _missed_run(store: Store, communication: FakeCommunicationManager, settings: Settings, source: Path) -> str:
+    """Run a task over and over, then with one file changed; return the id of that run."""
+    async with TaskWorkflowIntegration(store=store, communication=communication, settings=settings) as workflows:
+        service = TaskService(store)
+        project = await service.create_project("Measured", source_folder=source)
+        step: dict[str, Any] = {"id": "only", "image": "busybox", "command": ["work"]}
+        step["sources"] = [{"type": "host", "target": "/task/source"}]
+        task = await service.create_task(project.id, "Work", pipeline={"steps": [step]})
+        for number in range(_EARLIER):
+            steps = [{**step, "environment": {"NUMBER": str(number)}}]
+            await service.update_task(task.id, {"pipeline": {"steps": steps}})
+            await workflows.wait_for_run((await workflows.execute_task_workflow(task.id)).id)
+        (source / _CHANGED).write_text("value = None\n")
+        return (await workflows.wait_for_run((await workflows.execute_task_workflow(task.id)).id)).id
 
 
 async def _look_up(counts: Counts) -> Figure:
@@ -77,8 +131,8 @@ def _entry() -> CacheEntry:
     )
 
 
-def _make_tree(source: Path) -> None:
-    for folder in range(_FOLDERS):
+def _make_tree(source: Path, folders: int) -> None:
+    for folder in range(folders):
         place = source / f"package{folder}" / "inner"
         place.mkdir(parents=True)
         for file in range(_FILES):
@@ -103,4 +157,8 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-BENCHMARKS: Final[Mapping[str, Callable[[Counts], Figure]]] = {"cache-look-up": look_up, "source-key": source_key}
+BENCHMARKS: Final[Mapping[str, Callable[[Counts], Figure]]] = {
+    "cache-look-up": look_up,
+    "source-key": source_key,
+    "explain": explain,
+}

@@ -1,9 +1,10 @@
 """Benchmarks of the embedded engine, through the Python SDK."""
 
 import asyncio
+import itertools
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,6 +32,8 @@ class Counts:
         streams: Event streams that are open at once.
         clients: Pages of the dashboard that are open at once.
         events: What happens while they are.
+        folders: Folders of 100 files that a run takes.
+        scripts: Of what runs are compared with scripts: how many steps each has, how many are under way at once.
     """
 
     steps: int = 100
@@ -44,9 +47,13 @@ class Counts:
     streams: int = 1000
     clients: int = 100
     events: int = 1800
+    folders: int = 100
+    scripts: Sequence[tuple[int, int]] = tuple(itertools.product((1, 3, 10), (1, 4, 8)))
 
 
-QUICK: Final = Counts(steps=20, connections=3, pipelines=40, rounds=1, lives=200, queued=50, events=100)
+QUICK: Final = Counts(
+    steps=20, connections=3, pipelines=40, rounds=1, lives=200, queued=50, events=100, scripts=((1, 1), (3, 4), (10, 8))
+)
 
 
 async def uncached_step(place: Laboratory, counts: Counts) -> Figure:
