@@ -1,9 +1,11 @@
 """Fixtures that any test may use: real images, real registries, small disks."""
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -13,6 +15,8 @@ from tests.environment.go_image import go_layout as build_go_layout
 from tests.environment.node_image import node_layout as build_node_layout
 from tests.environment.python_image import python_layout as build_python_layout
 from tests.environment.registry import Registry, black_hole_address, refused_address, running_registry
+
+_LONGEST: Final = ("test_unprivileged", "test_documentation.py", "test_templates_on_the_engine")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -33,7 +37,13 @@ def pytest_xdist_auto_num_workers() -> int:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest tests, so that the processes that share the others end together."""
-    items.sort(key=lambda item: "test_unprivileged" not in item.nodeid)
+    items.sort(key=lambda item: next((n for n, name in enumerate(_LONGEST) if name in item.nodeid), len(_LONGEST)))
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was loaded and collected, which stays to the end, out of the search for what is garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
