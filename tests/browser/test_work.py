@@ -197,6 +197,19 @@ def test_a_token_is_shown_once_and_revoked(visit: Visit, server: DashboardServer
     assert not server.api.get("/projects", headers=headers).is_success
 
 
+@pytest.mark.usefixtures("shop")
+def test_a_schedule_is_shown_with_its_next_time_paused_and_resumed(visit: Visit, server: DashboardServer) -> None:
+    page = visit().open("/settings")
+    fields = {"name": "nightly", "cron": "0 3 * * *", "timezone": "Europe/Berlin", "project_id": "Shop"}
+    assert server.api.post("/schedules", json=fields).status_code == 201
+    expect(page.get_by_text(re.compile(r"next \w+ [\d-]+ 03:00 CES?T"))).to_be_visible()
+    page.get_by_role("button", name="pause nightly").click()
+    expect(page.get_by_text("Paused")).to_be_visible()
+    assert server.api.get("/schedules/nightly").json()["paused_at"]
+    page.get_by_role("button", name="resume nightly").click()
+    expect(page.get_by_role("button", name="pause nightly")).to_be_visible()
+
+
 PAGES = {
     "projects": "/projects",
     "board": "/projects/Shop",

@@ -14,11 +14,13 @@ from task_manager.dashboard.views import charts, dependency_graph
 from task_manager.dashboard.views.form_problems import changed_meanwhile, problems_at_fields
 from task_manager.dashboard.views.parameter_forms import WHOLE_FORM
 from task_manager.dashboard.views.project_page import ProjectFacts, ProjectView, Shape, draw
+from task_manager.dashboard.views.schedule_list import schedules_card
 from task_manager.dashboard.views.statistics_page import SPANS, StatisticsView, moments
 from task_manager.dashboard.views.template_page import example_command
 from task_manager.dashboard.views.tree import Node, texts
 from task_manager.errors import DependencyCycle, InvalidInput, SourceNotFound
 from task_manager.models import Project
+from task_manager.schedule_records import Schedule
 from task_manager.task_rules import checked
 from task_manager.workflow_status import TaskStatus
 from task_manager.workflow_templates import WorkflowTemplateRegistry
@@ -162,3 +164,21 @@ def test_examples_name_the_parameters_that_are_required() -> None:
 
 def test_days_end_with_today() -> None:
     assert moments(NOW, 7)[-1] - NOW <= timedelta(days=1)
+
+
+class TestSchedules:
+    def test_each_is_shown_with_its_next_time_by_its_own_clocks_and_its_last_run(self) -> None:
+        about = {"id": "schedule-1", "name": "nightly", "cron": "0 3 * * *", "timezone": "Europe/Berlin"}
+        made = {"task_id": "task-1", "created_at": NOW, "updated_at": NOW}
+        due = {"next_due_at": datetime(2026, 3, 15, 2, tzinfo=UTC), "last_run_ids": ("run-1",)}
+        page: Node = ["div", {}, schedules_card([Schedule.model_validate({**about, **made, **due})])]
+        assert "next Sun 2026-03-15 03:00 CET" in said([page])
+        assert [one["href"] for one in elements(page, "a")] == ["/runs/run-1"]
+        assert [one["aria-label"] for one in elements(page, "button")] == ["pause nightly"]
+
+    def test_one_that_is_paused_can_be_resumed(self) -> None:
+        made = {"task_id": "task-1", "created_at": NOW, "updated_at": NOW, "paused_at": NOW}
+        paused = Schedule.model_validate({"id": "schedule-1", "name": "nightly", "cron": "@daily", **made})
+        page: Node = ["div", {}, schedules_card([paused])]
+        assert "Paused" in said([page])
+        assert [one["aria-label"] for one in elements(page, "button")] == ["resume nightly"]

@@ -38,7 +38,14 @@ class SettingsPage:
     async def show(self) -> None:
         """Fill the page."""
         self._choice = await describe_engine_choice(self._page.application.settings)
-        does = {"examine": self._examine, "create": self._create, "forget": self._forget, "revoke": self._revoke}
+        does = {
+            "examine": self._examine,
+            "create": self._create,
+            "forget": self._forget,
+            "revoke": self._revoke,
+            "pause": self._pause,
+            "resume": self._resume,
+        }
         await self._page.section(self._load, self._draw, does=does)
 
     async def _load(self) -> SettingsFacts:
@@ -81,3 +88,13 @@ class SettingsPage:
         self._said = Said(engine=self._said.engine)
         token = await self._page.application.access.revoke(str(act.data["token"]))
         self._page.tell(f"Token {token.name} is refused from now on.")
+
+    async def _pause(self, act: Act) -> None:
+        self._page.require(TokenScope.RUN)
+        schedule = await self._page.application.schedules.pause(str(act.data["schedule"]))
+        self._page.tell(f"Schedule {schedule.name} is paused.")
+
+    async def _resume(self, act: Act) -> None:
+        self._page.require(TokenScope.RUN)
+        schedule = await self._page.application.schedules.resume(str(act.data["schedule"]))
+        self._page.tell(f"Schedule {schedule.name} goes on.")

@@ -1,4 +1,4 @@
-"""How the server is: engine, workers, cache, tokens, versions."""
+"""How the server is: engine, workers, schedules, cache, tokens, versions."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ from task_manager.dashboard.views.forms import About, choice_field, form, submit
 from task_manager.dashboard.views.icons import icon
 from task_manager.dashboard.views.moments import ago
 from task_manager.dashboard.views.parts import button, card, command, empty, facts, table
+from task_manager.dashboard.views.schedule_list import schedules_card
 from task_manager.dashboard.views.tree import Node, action, h
 from task_manager.engine_report import EngineReport
 from task_manager.models import AccessToken, TokenScope, WorkerRecord, utc_now
 from task_manager.results.wording import counted, seconds_text, size_text
+from task_manager.schedule_records import Schedule
 from task_manager.store import workers
 
 PACKAGES: Final = ("task-manager-dagger", "dagger-io", "dbos", "mcp", "fastapi", "nicegui", "sqlalchemy")
@@ -50,6 +52,7 @@ class SettingsFacts:
     workers: Sequence[WorkerRecord]
     cache: CacheFigures
     tokens: Sequence[AccessToken] | None
+    schedules: Sequence[Schedule]
     versions: Mapping[str, str]
     data_dir: str
     database: str
@@ -84,6 +87,7 @@ async def load(application: Application, choice: str, *, with_tokens: bool) -> S
         await application.store.run(workers.all_),
         await application.cache.figures(),
         await application.access.list() if with_tokens else None,
+        await application.schedules.list(),
         installed(PACKAGES),
         str(application.store.data_dir),
         "PostgreSQL" if application.settings.database_url else "SQLite",
@@ -103,7 +107,7 @@ def installed(packages: Sequence[str]) -> dict[str, str]:
 
 def draw(page: SettingsFacts, said: Said) -> list[Node]:
     """Draw the page."""
-    left = h("div", _engine(page, said), _workers(page), _cache(page), class_="column")
+    left = h("div", _engine(page, said), _workers(page), schedules_card(page.schedules), _cache(page), class_="column")
     right = h("div", _tokens(page, said), _versions(page), class_="column")
     return [frame.heading("Settings"), h("div", left, right, class_="columns")]
 
