@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
 from task_manager.workflow_status import WorkflowStatus
+from tests.environment.exporting_engine import exporting_program
 from tests.environment.processes import until
 from tests.integration.conftest import OpenWorkshop
 from tests.integration.test_runs_on_the_engine import sh
@@ -16,12 +16,8 @@ from tests.integration.test_runs_on_the_engine import sh
 @pytest.fixture
 def exporting_dagger(tmp_path: Path, engine_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A `dagger` on whose session the commands' output comes by OpenTelemetry."""
-    program = tmp_path / "dagger"
-    program.write_text(f"#!/bin/sh\nexec {sys.executable} -m tests.integration.exporting_engine\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("_EXPERIMENTAL_DAGGER_CLI_BIN", str(program))
-    monkeypatch.setenv("ENGINE_STATE", str(engine_data / "engine"))
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    for name, value in exporting_program(tmp_path, engine_data / "engine").items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.mark.usefixtures("exporting_dagger")

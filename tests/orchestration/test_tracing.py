@@ -8,7 +8,7 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import pytest
 from mcp import Client
 from opentelemetry import trace
 
+from tests.environment.exporting_engine import exporting_program
 from tests.environment.otlp import ReceivedSpan, Receiver, receiving
 from tests.environment.processes import until
 from tests.environment.warm_program import warm_program
@@ -55,15 +56,15 @@ async def server(env: dict[str, str]) -> AsyncIterator[str]:
         await stopping.wait()
 
 
-def pipeline() -> dict[str, Any]:
+def pipeline(image: str) -> dict[str, Any]:
     """A step that shows a secret, and one after it that fails."""
     shows = {
         "id": "shows",
-        "image": "busybox",
+        "image": image,
         "command": ["sh", "-c", "echo $THE_SECRET"],
         "secrets": {"THE_SECRET": "env:THE_SECRET"},
     }
-    fails = {"id": "fails", "image": "busybox", "command": ["sh", "-c", "exit 3"], "needs": ["shows"]}
+    fails = {"id": "fails", "image": image, "command": ["sh", "-c", "exit 3"], "needs": ["shows"]}
     return {"steps": [shows, fails]}
 
 
@@ -90,13 +91,18 @@ async def ended(http: httpx.AsyncClient, run_id: str) -> dict[str, Any]:
     return run
 
 
-async def test_a_trace_goes_from_requests_through_the_queue_to_the_steps_of_another_process(tmp_path: Path) -> None:
+async def test_a_trace_goes_from_requests_through_the_queue_to_the_steps_of_another_process(
+    tmp_path: Path, busybox_image: str
+) -> None:
     of_rest, of_mcp = secrets.token_hex(16), secrets.token_hex(16)
+    requests = tmp_path / "requests"
+    engine = {**exporting_program(tmp_path, tmp_path / "engine"), "ENGINE_REQUESTS": str(requests)}
     with receiving() as received:
-        async with server(environment(tmp_path, **received.environment)) as address:
+        settings = {"TASK_MANAGER_ENGINE": "dagger", "TASK_MANAGER_IMAGES": "pull", **engine, **received.environment}
+        async with server(environment(tmp_path, **settings)) as address:
             async with httpx.AsyncClient(base_url=f"{address}/api/v1", timeout=60) as http:
                 project = (await http.post("/projects", json={"name": "p"})).json()
-                body = {"project_id": project["id"], "title": "T", "pipeline": pipeline()}
+                body = {"project_id": project["id"], "title": "T", "pipeline": pipeline(busybox_image)}
                 task = (await http.post("/tasks", json=body)).json()
                 headers = {"traceparent": traceparent(of_rest), "tracestate": "vendor=1"}
                 run = (await http.post(f"/tasks/{task['id']}/runs", json={}, headers=headers)).json()
@@ -112,6 +118,21 @@ async def test_a_trace_goes_from_requests_through_the_queue_to_the_steps_of_anot
     assert SECRET not in str(received.spans)
     assert not [span.name for span in received.spans if span.name.startswith("fastapi")]
     check_lines((tmp_path / "worker.log").read_text(), first, of_rest)
+    check_requests(requests.read_text().splitlines(), received.spans, {of_rest, of_mcp})
+
+
+def check_requests(lines: Sequence[str], spans: list[ReceivedSpan], trace_ids: set[str]) -> None:
+    """Each request that has the engine run a command has the header `traceparent` of that command's step."""
+    by_id = {span.span_id: span for span in spans}
+    told = set()
+    for line in lines:
+        request = json.loads(line)
+        _, trace_id, span_id, _ = request["traceparent"].split("-")
+        steps = {"step shows", "step fails"}
+        step = by_id[span_id].name if by_id[span_id].name in steps else above(by_id[span_id], spans, steps)
+        assert ("exit 3" in request["body"]) == (step == "step fails")
+        told.add((trace_id, step))
+    assert told == {(trace_id, step) for trace_id in trace_ids for step in ("step shows", "step fails")}
 
 
 async def asked_by_an_agent(address: str, task_id: str, trace_id: str) -> str:
