@@ -2,7 +2,9 @@
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -46,6 +48,19 @@ def test_equal_folders_are_kept_once(tmp_path: Path, source: Path) -> None:
     snapshots = Snapshots(tmp_path / "data")
     assert snapshots.take(source, ignored=False) == snapshots.take(source, ignored=False)
     assert len(list((tmp_path / "data" / "snapshots").iterdir())) == 1
+
+
+def test_many_may_keep_the_same_folder_at_once(tmp_path: Path, source: Path) -> None:
+    for round_ in range(20):
+        snapshots = Snapshots(tmp_path / f"data-{round_}")
+        together = Barrier(8)
+
+        def take(_: int, snapshots: Snapshots = snapshots, together: Barrier = together) -> str:
+            together.wait()
+            return snapshots.take(source, ignored=False)
+
+        with ThreadPoolExecutor(8) as threads:
+            assert len(set(threads.map(take, range(8)))) == 1
 
 
 def test_what_git_ignores_is_left_out_unless_it_is_asked_for(tmp_path: Path, source: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import shutil
 import stat
 import tempfile
@@ -20,6 +19,7 @@ from typing import Final
 
 from task_manager.errors import StoreError, StoreFull
 from task_manager.source_listing import FOLDER, Listing, SourceMemory, changed_paths, list_folder, listing_digest
+from task_manager.whole_files import write_whole
 
 _FOLDER: Final = "snapshots"
 _LISTINGS: Final = "snapshot-listings"
@@ -148,16 +148,20 @@ class Snapshots:
 
     def _keep_listing(self, digest: str, listing: Listing) -> None:
         self._listings.mkdir(mode=0o700, parents=True, exist_ok=True)
-        place = self._listing_place(digest)
-        aside = place.with_name(f".{place.name}.{os.getpid()}")
-        aside.write_text(json.dumps(listing, separators=(",", ":")))
-        aside.replace(place)
-        older = sorted(self._listings.glob("*.json"), key=lambda file: file.stat().st_mtime)[:-_KEPT_LISTINGS]
-        for file in older:
+        write_whole(self._listing_place(digest), json.dumps(listing, separators=(",", ":")))
+        for file in sorted(self._listings.glob("*.json"), key=_changed_at)[:-_KEPT_LISTINGS]:
             file.unlink(missing_ok=True)
 
     def _listing_place(self, digest: str) -> Path:
         return self._listings / f"{digest.removeprefix('sha256:')}.json"
+
+
+def _changed_at(file: Path) -> float:
+    """When a file changed, in seconds since 1970; another process may have removed it meanwhile."""
+    try:
+        return file.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _differences(before: Listing, after: Listing) -> SourceDifferences:

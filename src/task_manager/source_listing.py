@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from task_manager.whole_files import write_whole
+
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
@@ -101,10 +103,8 @@ def _read(place: Path) -> _Memory:
 
 def _write(place: Path, memory: _Memory) -> None:
     place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    aside = place.with_name(f".{place.name}.{os.getpid()}.{time.monotonic_ns()}")
     data = {"version": _VERSION, "folders": memory.folders, "files": memory.files}
-    aside.write_text(json.dumps(data, separators=(",", ":")))
-    aside.replace(place)
+    write_whole(place, json.dumps(data, separators=(",", ":")))
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from task_manager.errors import NotFound, StoreError, StoreUnwritable
 from task_manager.file_locks import try_lock
 from task_manager.models import Record
 from task_manager.pipeline import ContainerPath, EnvironmentName
+from task_manager.whole_files import write_whole
 
 _ID: Final = re.compile(r"container-[a-z0-9-]+")
 
@@ -104,12 +105,9 @@ class HeldFiles:
             StoreUnwritable: The folder cannot be written.
         """
         path = self._path(held.record.id, "json")
-        aside = path.with_suffix(f".{os.getpid()}")
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            aside.touch(mode=0o600)
-            aside.write_text(held.model_dump_json(indent=1))
-            aside.replace(path)
+            write_whole(path, held.model_dump_json(indent=1))
         except OSError as error:
             raise StoreUnwritable(f"{path} cannot be written: {error.strerror}.") from error
         return held

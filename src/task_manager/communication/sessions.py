@@ -21,6 +21,7 @@ from task_manager.communication.process import SessionProcess
 from task_manager.communication.translation import engine_errors
 from task_manager.config import EngineChoice, Settings
 from task_manager.errors import EngineUnavailable
+from task_manager.whole_files import write_whole
 
 if TYPE_CHECKING:
     import dagger
@@ -198,11 +199,9 @@ def write_engine_configuration(settings: Settings) -> Path:
     """
     folder = engine_folder(settings)
     path = folder / "engine.json"
-    aside = folder / f"engine.{os.getpid()}.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        aside.write_text(json.dumps(_engine_configuration(settings), indent=1, sort_keys=True))
-        aside.replace(path)
+        write_whole(path, json.dumps(_engine_configuration(settings), indent=1, sort_keys=True))
     except OSError as error:
         raise EngineUnavailable(
             f"The engine's folder {folder} cannot be written: {error.strerror}.",

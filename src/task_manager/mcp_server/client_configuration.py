@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
+import stat
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,6 +15,7 @@ from typing import Any, Final
 import platformdirs
 
 from task_manager.errors import InvalidInput
+from task_manager.whole_files import write_whole
 
 NAME: Final = "task_manager"
 """The server's name, in every configuration."""
@@ -86,17 +86,8 @@ def write(configuration: Configuration) -> None:
     path = configuration.path.resolve()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".new")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(configuration.text)
-            if path.exists():
-                Path(name).chmod(path.stat().st_mode & 0o777)
-            Path(name).replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                Path(name).unlink()
-            raise
+        mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o600
+        write_whole(path, configuration.text, mode=mode)
     except OSError as error:
         raise InvalidInput(
             f"{path} cannot be written: {error.strerror}.", remedy="Use --print and put it there yourself."
