@@ -111,17 +111,20 @@ async def add(
 
 async def list_(session: Session) -> None:
     """List the schedules."""
+    from task_manager.cli.targets import target_texts
+
     async with session.application() as application:
         found = await application.schedules.list()
+        starts = await target_texts(application.store, found)
     rows = [
         (
             one.name,
             one.cron,
-            _what(one),
+            started,
             _local(one.last_due_at, one.timezone) if one.last_due_at else "",
             _local(one.next_due_at, one.timezone) if one.next_due_at else Text("paused", style="dim"),
         )
-        for one in found
+        for one, started in zip(found, starts, strict=True)
     ]
     headings = ["!Name", "!When", "Starts", "!Last", "!Next"]
     empty = "There are no schedules: task-manager schedule add."
@@ -130,13 +133,16 @@ async def list_(session: Session) -> None:
 
 async def show(session: Session, name: Name) -> None:
     """Show a schedule, and what became of its last due times."""
+    from task_manager.cli.targets import target_texts
+
     async with session.application() as application:
         schedule = await application.schedules.get(name)
         page = await application.schedules.occurrences(schedule.id, limit=20)
+        (started,) = await target_texts(application.store, [schedule])
     facts = [
         ("Schedule", f"{schedule.name} ({schedule.id})"),
         ("When", f"{schedule.cron} in {schedule.timezone}"),
-        ("Starts", _what(schedule)),
+        ("Starts", started),
         ("Missed times", schedule.missed.value),
         ("Beside a run", schedule.overlap.value),
         ("Cache", "used" if schedule.use_cache else "not used"),
@@ -230,13 +236,6 @@ def _told(schedule: Schedule) -> str:
     if schedule.next_due_at is None:
         return f"Schedule {schedule.name} is paused."
     return f"Schedule {schedule.name} is due next at {_local(schedule.next_due_at, schedule.timezone)}."
-
-
-def _what(schedule: Schedule) -> str:
-    if schedule.task_id:
-        return f"task {schedule.task_id}"
-    template = f"template {schedule.template_id} in " if schedule.template_id else ""
-    return f"{template}project {schedule.project_id}"
 
 
 def _became(occurrence: Occurrence) -> str:

@@ -103,9 +103,15 @@ async def add(
 
 async def list_(session: Session) -> None:
     """List the triggers."""
+    from task_manager.cli.targets import target_texts
+
     async with session.application() as application:
         found = await application.triggers.list()
-    rows = [(one.name, one.source.value, _when(one), _what(one), one.secret) for one in found]
+        starts = await target_texts(application.store, found)
+    rows = [
+        (one.name, one.source.value, _when(one), started, one.secret)
+        for one, started in zip(found, starts, strict=True)
+    ]
     empty = "There are no triggers: task-manager trigger add."
     session.output.show({"items": found}, table(["!Name", "!Source", "When", "Starts", "Secret"], rows, empty=empty))
 
@@ -127,18 +133,20 @@ async def try_(
     event: Annotated[str, typer.Option(help="The event; GitLab's and generic ones are in the payload.")] = "",
 ) -> None:
     """Show which triggers a payload would match, and what the others lack; nothing is started."""
+    from task_manager.cli.targets import target_texts
     from task_manager.trigger_records import WebhookSource
 
     document = _read(payload)
     async with session.application() as application:
         matches = await application.triggers.test(WebhookSource(source), event, document)
+        starts = await target_texts(application.store, [match.trigger for match in matches])
     rows = [
         (
             match.trigger.name,
             Text("no", style="dim") if match.mismatches else Text("yes", style="green"),
-            " ".join(match.mismatches) or _what(match.trigger) + _shown(match.parameters),
+            " ".join(match.mismatches) or started + _shown(match.parameters),
         )
-        for match in matches
+        for match, started in zip(matches, starts, strict=True)
     ]
     data = [{"trigger": match.trigger, "matches": not match.mismatches, **_told(match)} for match in matches]
     empty = f"There are no triggers for {source}."
@@ -199,13 +207,6 @@ def _when(trigger: Trigger) -> str:
         *(f"{pointer}={pattern}" for pointer, pattern in trigger.conditions.items()),
     ]
     return ", ".join(parts)
-
-
-def _what(trigger: Trigger) -> str:
-    if trigger.task_id:
-        return f"task {trigger.task_id}"
-    template = f"template {trigger.template_id} in " if trigger.template_id else ""
-    return f"{template}project {trigger.project_id}"
 
 
 def _shown(parameters: dict[str, Any]) -> str:
