@@ -9,12 +9,12 @@ Open it with `Store.open`, then run the functions of `projects`, `phases`, `task
 
 from sqlalchemy import Connection
 
+# Hooks, schedules and triggers are left out: few processes need them, and those name their modules.
 from task_manager.store import (
     access_tokens,
     artifacts,
     claims,
     events,
-    hooks,
     idempotency,
     inbox,
     phases,
@@ -23,10 +23,8 @@ from task_manager.store import (
     results,
     run_queries,
     runs,
-    schedules,
     steps,
     tasks,
-    triggers,
     workers,
     workflows,
 )
@@ -44,7 +42,6 @@ __all__ = [
     "artifacts",
     "claims",
     "events",
-    "hooks",
     "idempotency",
     "inbox",
     "phases",
@@ -54,10 +51,8 @@ __all__ = [
     "results",
     "run_queries",
     "runs",
-    "schedules",
     "steps",
     "tasks",
-    "triggers",
     "workers",
     "workflows",
 ]

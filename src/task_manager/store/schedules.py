@@ -211,7 +211,9 @@ def _still_going_on(c: Connection, schedule: Schedule) -> str:
     columns = tables.runs.c
     are_active = columns.id.in_(schedule.last_run_ids) & columns.status.in_([status.value for status in ACTIVE])
     count = c.scalar(select(func.count()).where(are_active)) or 0
-    return f"{count} of the runs that were started last go on." if count > 1 else "The last run goes on." * count
+    if count > 1:
+        return f"{count} of the runs that were started last go on."
+    return "The last run goes on." if count else ""
 
 
 def _forget_old(c: Connection, schedule_id: str) -> None:
