@@ -1,7 +1,9 @@
 """Opening the store: where it cannot be, the error says what is wrong with which place, and nothing is changed."""
 
+import contextlib
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -12,11 +14,13 @@ from typing import Any
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection as SqlConnection
+from sqlalchemy import create_engine
 
 from task_manager.errors import (
     InvalidConfiguration,
@@ -194,6 +198,18 @@ class TestVersions:
         with empty.open() as store:
             assert store.run_sync(differences) == []
 
+    def test_a_new_data_folder_gets_what_all_migrations_make(self, tmp_path: Path) -> None:
+        Store.open(tmp_path).close()
+        migrated = create_engine(f"sqlite:///{tmp_path / 'migrated'}")
+        with migrated.begin() as c:
+            config = Config()
+            config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+            config.attributes["connection"] = c
+            command.upgrade(config, "head")
+            versions = c.exec_driver_sql(f"SELECT * FROM {migrations.VERSION_TABLE}").all()  # noqa: S608
+            assert (versions, differences(c)) == ([(migrations.HEAD,)], [])
+        assert definitions(tmp_path / DATABASE_FILE) == definitions(tmp_path / "migrated")
+
     def test_the_head_is_the_newest_script(self) -> None:
         assert scripts().get_current_head() == migrations.HEAD
 
@@ -223,6 +239,27 @@ def differences(c: SqlConnection) -> list[object]:
     """What would have to be changed to make the database equal to the tables."""
     options = {"version_table": migrations.VERSION_TABLE, "compare_type": True}
     return list(compare_metadata(MigrationContext.configure(c, opts=options), metadata))
+
+
+def definitions(file: Path) -> dict[str, list[str]]:
+    """What a SQLite file has, by kind and name: of a table its columns and constraints in no order."""
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        found = connection.execute("SELECT type, name, coalesce(sql, '') FROM sqlite_master").fetchall()
+    plain = [(kind, name, re.sub(r"\s+", " ", sql.replace('"', ""))) for kind, name, sql in found]
+    return {f"{kind} {name}": sorted(parts(sql)) if kind == "table" else [sql] for kind, name, sql in plain}
+
+
+def parts(definition: str) -> list[str]:
+    """The head of a table's definition, and what its outer parentheses enclose."""
+    head, _, inside = definition.partition("(")
+    depth, found = 0, [""]
+    for sign in inside.rstrip().removesuffix(")"):
+        depth += {"(": 1, ")": -1}.get(sign, 0)
+        if sign == "," and depth == 0:
+            found.append("")
+        else:
+            found[-1] += sign
+    return [head, *(part.strip() for part in found)]
 
 
 def back_to_version_2(c: SqlConnection) -> None:

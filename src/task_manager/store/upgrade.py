@@ -1,9 +1,14 @@
 """Bringing a database to the version that this software knows."""
 
+import functools
+from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, func, inspect, select, text
+from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, func, inspect, select, text
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
 from task_manager.errors import StoreVersionMismatch
 from task_manager.store import migrations
@@ -12,6 +17,14 @@ from task_manager.store.tables import metadata
 
 _UPGRADE_LOCK: Final = 0x7461736B_0001
 """The key of PostgreSQL's advisory lock under which one process upgrades."""
+
+_VERSIONS: Final = Table(
+    migrations.VERSION_TABLE,
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name=f"{migrations.VERSION_TABLE}_pkc"),
+)
+"""As Alembic makes it."""
 
 
 def upgrade(engines: Engines, place: str) -> None:
@@ -31,7 +44,9 @@ def upgrade(engines: Engines, place: str) -> None:
         if c.dialect.name == "postgresql":
             c.execute(select(func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
         # Another process may have upgraded it while this one waited for the lock.
-        if (version := _version(c, place)) != migrations.HEAD:
+        if (version := _version(c, place)) is None and c.dialect.name == "sqlite":
+            _create(c)
+        elif version != migrations.HEAD:
             _apply(c, version, place)
 
 
@@ -44,6 +59,23 @@ def _version(c: Connection, place: str) -> str | None:
     if ours:
         raise _mismatch(place, f"tables of unknown origin ({', '.join(sorted(ours))}) and no version")
     return None
+
+
+def _create(c: Connection) -> None:
+    """Make at once what all versions, one after the other, would make: most data folders are new ones."""
+    for statement in _definitions():
+        c.exec_driver_sql(statement)
+    c.execute(_VERSIONS.insert().values(version_num=migrations.HEAD))
+
+
+@functools.cache
+def _definitions() -> Sequence[str]:
+    """SQLite's statements that make all tables in an empty database."""
+    dialect = sqlite.dialect()
+    tables = [*metadata.sorted_tables, _VERSIONS]
+    indexes = [index for table in tables for index in sorted(table.indexes, key=attrgetter("name"))]
+    made: list[ExecutableDDLElement] = [*map(CreateTable, tables), *map(CreateIndex, indexes)]
+    return [str(one.compile(dialect=dialect)) for one in made]
 
 
 def _apply(c: Connection, version: str | None, place: str) -> None:

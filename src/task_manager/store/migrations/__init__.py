@@ -1,8 +1,8 @@
 """The database's versions.
 
 `versions/` has one file for each version, numbered upwards and never changed after a release. A new one is written by
-hand, `HEAD` is raised with it, and the tests compare what all of them make with `tables.metadata`. There is no way back
-to an older version: restore a backup.
+hand, `HEAD` is raised with it, and the tests compare what all of them make with `tables.metadata`. A new data folder
+gets that at once, without going through them. There is no way back to an older version: restore a backup.
 """
 
 from typing import Final
