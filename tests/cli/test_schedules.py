@@ -30,7 +30,7 @@ def test_a_schedule_is_added_shown_changed_paused_resumed_and_removed(cli: Cli, 
 
 
 def test_the_next_times_are_told_of_a_schedule_and_of_any_expression(cli: Cli, textkit: Path) -> None:
-    cli("schedule", "add", "nightly", *NIGHTLY, "--project", "textkit")
+    assert "task-manager server" in cli("schedule", "add", "nightly", *NIGHTLY, "--project", "textkit").stdout
     lines = cli("schedule", "next", "nightly", "-n", "3").stdout.splitlines()
     assert [line.split()[2] for line in lines] == ["03:00"] * 3
     found = cli("schedule", "next", "--cron", "30 6 * * 1-5", "--count", "10", "--json").data

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import httpx
 import pytest
@@ -55,7 +55,7 @@ def test_the_next_times_are_told_of_a_schedule_and_of_any_expression(client: htt
 
 def test_what_became_of_due_times_is_listed(client: httpx.Client, api: RunningApi) -> None:
     made = client.post("/schedules", json={**NIGHTLY, "missed": "skip"}).json()
-    late = utc_now() + timedelta(days=3, hours=1)
+    late = datetime.fromisoformat(made["next_due_at"]) + timedelta(days=3, hours=1)
     api.application.store.run_sync(schedules.begin, made["id"], "one", now=late, until=late)
     (noted,) = client.get("/occurrences", params={"schedule_id": "nightly"}).json()["items"]
     assert (noted["state"], noted["run_ids"]) == ("skipped", [])

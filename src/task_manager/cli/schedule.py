@@ -106,7 +106,8 @@ async def add(
     )
     async with session.application() as application:
         schedule = await application.schedules.add(fields, idempotency_key=idempotency_key)
-    session.output.show({"schedule": schedule}, _told(schedule))
+    text = f"{_told(schedule)} A server or a worker must run then: task-manager server."
+    session.output.show({"schedule": schedule}, text)
 
 
 async def list_(session: Session) -> None:
