@@ -1,12 +1,15 @@
 """Project files: what they become, and everything that is wrong with one told at once."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from task_manager.errors import InvalidInput
-from task_manager.project_file import new_project, read_project_file
+from task_manager.project_export import project_file_data, project_file_of
+from task_manager.project_file import NewProject, new_project, read_project_file
+from task_manager.yaml_text import yaml_text
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -155,3 +158,48 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 def test_a_date_in_the_inputs_stays_a_text(tmp_path: Path) -> None:
     path = write(tmp_path, "name: x\ntasks:\n  - {key: a, title: A, inputs: {day: 2026-01-02}}\n")
     assert read_project_file(path).tasks[0].inputs == {"day": "2026-01-02"}
+
+
+def test_an_exported_project_is_the_same_when_it_is_made_again(tmp_path: Path) -> None:
+    new = new_project(read_project_file(write(tmp_path, TEXTKIT)), tmp_path, NOW)
+    exported = project_file_of(new.project, new.phases, new.tasks, tmp_path)
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(yaml_text(project_file_data(exported)))
+    again = new_project(read_project_file(copy), tmp_path, NOW)
+    assert again.project.id != new.project.id
+    assert stated(again) == stated(new)
+
+
+def stated(new: NewProject) -> list[object]:
+    """What was made, with titles and names for ids."""
+    own = {new.project.id: "project", **{phase.id: phase.name for phase in new.phases}}
+    own |= {task.id: task.title for task in new.tasks}
+    text = json.dumps([one.model_dump(mode="json") for one in (new.project, *new.phases, *new.tasks)])
+    for identity, name in own.items():
+        text = text.replace(identity, name)
+    found: list[object] = json.loads(text)
+    return found
+
+
+def test_tasks_that_inputs_and_pipelines_name_by_id_are_exported_by_their_titles(tmp_path: Path) -> None:
+    new = new_project(read_project_file(write(tmp_path, TEXTKIT)), tmp_path, NOW)
+    first = new.tasks[0]
+    last = new.tasks[-1].model_copy(update={"inputs": {"data": [first.id], "words": "as they are"}})
+    exported = project_file_of(new.project, new.phases, [first, last.model_copy(update={"dependencies": ()})], tmp_path)
+    assert exported.tasks[1].inputs == {"data": [first.title], "words": "as they are"}
+
+
+def test_tasks_of_one_title_are_not_exported(tmp_path: Path) -> None:
+    new = new_project(read_project_file(write(tmp_path, TEXTKIT)), tmp_path, NOW)
+    with pytest.raises(InvalidInput, match="Two tasks have the title 'Check the code'"):
+        project_file_of(new.project, new.phases, [*new.tasks, new.tasks[0]], tmp_path)
+
+
+def test_keys_of_tasks_are_made_of_their_titles_and_differ(tmp_path: Path) -> None:
+    new = new_project(read_project_file(write(tmp_path, TEXTKIT)), tmp_path, NOW)
+    named = [
+        task.model_copy(update={"title": title, "dependencies": ()})
+        for task, title in zip(new.tasks, ("Straße!", "Stra e", "…"), strict=True)
+    ]
+    exported = project_file_of(new.project, new.phases, named, tmp_path)
+    assert [task.key for task in exported.tasks] == ["stra-e", "stra-e-2", "task"]

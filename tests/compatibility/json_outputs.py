@@ -166,6 +166,7 @@ def _project(scribe: Scribe, folder: Path) -> None:
     for command, *arguments in (
         ("project list",),
         ("project show", "p"),
+        ("project export", "p"),
         ("project status", "p"),
         ("project update", "p", "--description", "d"),
         ("project pause", "p"),

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Final
 
-import yaml
-
 from task_manager.project_file import ProjectFile, TaskEntry
+from task_manager.yaml_text import yaml_text
 
 Made = dict[str, Any]
 
@@ -201,17 +200,5 @@ def _literal(text: str) -> str:
     return text.replace("${{", "${{ '${{' }}")
 
 
-class _Dumper(yaml.SafeDumper):
-    """One that writes texts of several lines as such."""
-
-
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
-
-
-_Dumper.add_representer(str, _text)
-
-
 def _document(service: str, data: Made, options: PipelineOptions) -> str:
-    text = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
-    return f"# Made by: task-manager ci export {service} {shlex.quote(options.path)}\n{text}"
+    return f"# Made by: task-manager ci export {service} {shlex.quote(options.path)}\n{yaml_text(data)}"

@@ -18,6 +18,7 @@ from rich.text import Text
 from task_manager.cli.arguments import SkipCache, given
 from task_manager.cli.choices import AnnotationsName, CacheUseName, ServiceName
 from task_manager.cli.command import command, group
+from task_manager.cli.output import write_text
 from task_manager.cli.session import Session
 
 if TYPE_CHECKING:
@@ -156,6 +157,11 @@ async def export(
     from task_manager.errors import InvalidInput
     from task_manager.project_file import read_project_file
 
+    if not file.exists():
+        raise InvalidInput(
+            f"There is no project file {file}.",
+            remedy=f"Write one of a project: task-manager project export PROJECT --output {PROJECT_FILE}",
+        )
     project = read_project_file(file)
     if not project.tasks:
         raise InvalidInput(f"{file} has no tasks: there is nothing to run.")
@@ -164,11 +170,7 @@ async def export(
     if output is None:
         session.output.show({"service": service, "pipeline": text}, text.rstrip("\n"))
         return
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InvalidInput(f"{output} cannot be written: {error.strerror or error}.") from error
+    write_text(output, text)
     session.output.show({"service": service, "written": output}, str(output))
 
 

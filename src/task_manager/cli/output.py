@@ -11,6 +11,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console, RenderableType
 
     from task_manager.errors import TaskManagerError
@@ -178,3 +180,18 @@ def fields(pairs: Iterable[tuple[str, RenderableType | None]]) -> RenderableType
         if value is not None and value != "":
             grid.add_row(name, value)
     return grid
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write the file that somebody asked for; folders above it are made.
+
+    Raises:
+        InvalidInput: It cannot be written.
+    """
+    from task_manager.errors import InvalidInput
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be written: {error.strerror or error}.") from error

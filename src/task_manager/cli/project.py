@@ -23,7 +23,7 @@ from task_manager.cli.arguments import (
 )
 from task_manager.cli.choices import TaskStatusName, WorkflowTypeName
 from task_manager.cli.command import command, group
-from task_manager.cli.output import fields, table
+from task_manager.cli.output import fields, table, write_text
 from task_manager.cli.session import Session
 from task_manager.cli.statuses import status_text
 
@@ -46,6 +46,12 @@ def add_commands(app: typer.Typer) -> None:
     )(create)
     command(project, "list", example="task-manager project list")(list_)
     command(project, "show", example="task-manager project show textkit")(show)
+    command(
+        project,
+        "export",
+        example="task-manager project export textkit --output task-manager.yaml\n"
+        "task-manager project export textkit > task-manager.yaml",
+    )(export)
     command(project, "status", example="task-manager project status textkit --json")(status)
     command(project, "update", example="task-manager project update textkit --source ~/elsewhere")(update)
     command(project, "cancel", example="task-manager project cancel textkit")(cancel)
@@ -131,6 +137,34 @@ async def show(session: Session, project: ProjectArgument) -> None:
         Text(),
         _task_table(work, names),
     )
+
+
+async def export(
+    session: Session,
+    project: ProjectArgument,
+    *,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to; by default printed.")] = None,
+) -> None:
+    """Write a project with its phases and tasks as a project file, for `project create --from` and `ci`.
+
+    Source folders are relative to the file where they lie beside it; printed, to the working folder.
+    """
+    from task_manager.project_export import project_file_data, project_file_of
+    from task_manager.store import phases, tasks
+    from task_manager.yaml_text import yaml_text
+
+    folder = output.absolute().parent if output else Path.cwd()
+    async with session.application() as application:
+        found = await application.tasks.get_project(project)
+        parts = await application.store.run(phases.list_, project_id=found.id, limit=500)
+        work = await application.store.run(tasks.of_project, found.id)
+    data = project_file_data(project_file_of(found, parts.items, work, folder.resolve()))
+    text = yaml_text(data)
+    if output is None:
+        session.output.show(data, text.rstrip("\n"))
+        return
+    write_text(output, text)
+    session.output.show({"written": output}, str(output))
 
 
 async def status(session: Session, project: ProjectArgument) -> None:
