@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -18,7 +17,7 @@ from task_manager.hook_messages import Change, Commit, Message, message_of
 from task_manager.hook_records import DeliveryState, Hook, HookDelivery
 from task_manager.models import Event, WorkflowRun, new_id, utc_now
 from task_manager.running.secret_values import read_secret
-from task_manager.store import Store, events, hooks
+from task_manager.store import Store, hooks
 from task_manager.structured_log import get_logger
 from task_manager.trigger_records import Firing
 
@@ -85,7 +84,7 @@ class HookSender:
         # Environment variables name no proxies here: nothing but the hook's own address is spoken to.
         async with httpx.AsyncClient(timeout=self._settings.timeout, follow_redirects=False, trust_env=False) as client:
             loops = [
-                asyncio.create_task(self._follow(), name="hook events"),
+                asyncio.create_task(self._store.feed.wake(self._changed), name="hook events"),
                 asyncio.create_task(self._look(client), name="hooks"),
             ]
             try:
@@ -97,18 +96,6 @@ class HookSender:
                 await asyncio.gather(*tasks, return_exceptions=True)
                 with contextlib.suppress(TaskManagerError):
                     await self._store.run(hooks.release, self._holder)
-
-    async def _follow(self) -> None:
-        """Look at the hooks when something happened."""
-        while True:
-            try:
-                sequence = await self._store.run(events.last_sequence)
-                async with aclosing(self._store.feed.pages(after=sequence)) as pages:
-                    async for _ in pages:
-                        self._changed.set()
-            except TaskManagerError as error:
-                log.warning("hooks_not_followed", error=str(error))
-                await asyncio.sleep(self._look_seconds)
 
     async def _look(self, client: httpx.AsyncClient) -> None:
         """Work for each hook in a task of its own, so that a slow receiver keeps no other one waiting."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import Final
 
 from task_manager.errors import NotFound, StoreError, TaskManagerError, WorkerError
 from task_manager.models import new_id, utc_now
 from task_manager.schedule_records import Occurrence, OccurrenceState
-from task_manager.store import Store, events, schedules
+from task_manager.store import Store, schedules
 from task_manager.structured_log import get_logger
 
 log = get_logger(__name__)
@@ -58,7 +57,7 @@ class Scheduler:
     async def running(self) -> AsyncIterator[None]:
         """Start what is due as long as this is entered."""
         loops = [
-            asyncio.create_task(self._follow(), name="schedule changes"),
+            asyncio.create_task(self._store.feed.wake(self._changed, changes=True), name="schedule changes"),
             asyncio.create_task(self._look(), name="schedules"),
         ]
         try:
@@ -70,18 +69,6 @@ class Scheduler:
             await asyncio.gather(*tasks, return_exceptions=True)
             with contextlib.suppress(TaskManagerError):
                 await self._store.run(schedules.release, self._holder)
-
-    async def _follow(self) -> None:
-        """Look at the schedules when something was written."""
-        while True:
-            try:
-                sequence = await self._store.run(events.last_sequence)
-                async with aclosing(self._store.feed.pages(after=sequence, changes=True)) as pages:
-                    async for _ in pages:
-                        self._changed.set()
-            except TaskManagerError as error:
-                log.warning("schedules_not_followed", error=str(error))
-                await asyncio.sleep(_AFTER_ERROR_SECONDS)
 
     async def _look(self) -> None:
         while True:

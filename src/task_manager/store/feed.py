@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from sqlalchemy import Connection
 
-from task_manager.errors import InvalidInput
+from task_manager.errors import InvalidInput, TaskManagerError
 from task_manager.models import Event
 from task_manager.store import events, projects, runs
 from task_manager.store.database import read_only
@@ -131,6 +131,21 @@ class EventFeed:
                     yield page
                 else:
                     is_new = await self._comes(changed)
+
+    async def wake(self, sleeper: asyncio.Event, *, changes: bool = False) -> None:
+        """Set `sleeper` whenever something is appended from now on, until this is cancelled.
+
+        With `changes`, it is also set when something else is written. Errors of the store are logged, and end nothing.
+        """
+        while True:
+            try:
+                after = await self._store.run(events.last_sequence)
+                async with contextlib.aclosing(self.pages(after=after, changes=changes)) as pages:
+                    async for _ in pages:
+                        sleeper.set()
+            except TaskManagerError as error:
+                log.warning("events_not_followed", error=str(error))
+                await asyncio.sleep(_RETRY_SECONDS)
 
     async def _comes(self, changed: asyncio.Event) -> bool:
         """Whether something was written, before the time after which the log is read in any case."""
