@@ -49,6 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return 0, or 2 where this machine lacks what a benchmark needs. A missed goal is a result."""
     options = _parser().parse_args(arguments)
     logging.getLogger("dagger").setLevel(logging.ERROR)
+    busy = os.getloadavg()[0]
+    sys.stdout.write(f"{os.cpu_count()} processors, {busy:.1f} processes waiting for them before this run; ")
+    sys.stdout.write("figures are medians\n")
     try:
         figures = asyncio.run(_measured(options.names or NAMES, QUICK if options.quick else Counts()))
     except skip.Exception as error:
@@ -59,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.plot:
         draw(figures, options.plot)
     if options.note:
-        note(figures, options.note)
+        note(figures, options.note, busy=busy, quick=options.quick)
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(_report(figures, quick=options.quick), indent=2) + "\n", encoding="utf-8")
@@ -85,7 +88,6 @@ def _name(text: str) -> str:
 
 async def _measured(names: Sequence[str], counts: Counts) -> dict[str, Figure]:
     figures = {}
-    sys.stdout.write(f"{_load()}\n")
     for name in names:
         if name in ON_FILES:
             figures[name] = _shown(name, ON_FILES[name](counts))
@@ -103,11 +105,6 @@ def _shown(name: str, figure: Figure) -> Figure:
     sys.stdout.write(f"{name:<16} {figure.line()}\n")
     sys.stdout.flush()
     return figure
-
-
-def _load() -> str:
-    busy = os.getloadavg()[0]
-    return f"{os.cpu_count()} processors, {busy:.1f} processes waiting for them before this run; figures are medians"
 
 
 def _report(figures: Mapping[str, Figure], *, quick: bool) -> dict[str, object]:

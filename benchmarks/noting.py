@@ -13,8 +13,14 @@ from benchmarks.figures import Figure
 _MACHINE: Final = "The last figures were measured "
 
 
-def note(figures: Mapping[str, Figure], file: Path) -> None:
+def note(figures: Mapping[str, Figure], file: Path, *, busy: float, quick: bool) -> None:
     """Replace the last cell of each figure's row, and the line that tells of the machine.
+
+    Args:
+        figures: By name.
+        file: The document.
+        busy: How many processes waited for a processor before.
+        quick: Whether less was measured.
 
     Raises:
         ValueError: The document has no row for a figure.
@@ -28,7 +34,7 @@ def note(figures: Mapping[str, Figure], file: Path) -> None:
             lines[number] = f"{line.rpartition(' |')[0].rpartition('| ')[0]}| {_cell(figures[name])} |\n"
             left.discard(name)
         elif line.startswith(_MACHINE):
-            lines[number] = f"{_MACHINE}{_machine()}\n"
+            lines[number] = f"{_MACHINE}{_machine(busy, quick=quick)}\n"
     if left:
         raise ValueError(f"{file} has no row for {', '.join(sorted(left))}")
     file.write_text("".join(lines), encoding="utf-8")
@@ -39,7 +45,9 @@ def _cell(figure: Figure) -> str:
     return f"{value} {figure.unit}" + ("" if figure.goal.is_met(figure.value) else " (missed)")
 
 
-def _machine() -> str:
+def _machine(busy: float, *, quick: bool) -> str:
     kernel = ".".join(platform.release().split(".")[:2])
     python = ".".join(platform.python_version_tuple()[:2])
-    return f"on {os.cpu_count()} processors, {platform.system()} {kernel}, Python {python}."
+    how = ", with `--quick`" if quick else ""
+    beside = f"{busy:.0f} processes were waiting for them before"
+    return f"on {os.cpu_count()} processors, {platform.system()} {kernel}, Python {python}{how}; {beside}."

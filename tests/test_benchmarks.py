@@ -87,13 +87,14 @@ def test_figures_are_noted_in_the_rows_of_a_document(tmp_path: Path) -> None:
         "The last figures were measured nowhere.\n\n| name | what | goal | last |\n|---|---|---|---|\n"
         "| `one` | `a` or b | at most 10 ms | - |\n| `two` | c | at most 1 | 1 x |\n"
     )
-    note({"one": Figure("a title", 12345, "ms", Goal(Bound.AT_MOST, 10))}, file)
+    note({"one": Figure("a title", 12345, "ms", Goal(Bound.AT_MOST, 10))}, file, busy=2.6, quick=True)
     machine, *_, first, second = file.read_text().splitlines()
     assert machine.startswith("The last figures were measured on ")
+    assert machine.endswith(", with `--quick`; 3 processes were waiting for them before.")
     assert first == "| `one` | `a` or b | at most 10 ms | 12,345 ms (missed) |"
     assert second == "| `two` | c | at most 1 | 1 x |"
     with pytest.raises(ValueError, match="has no row for three"):
-        note({"three": Figure("a title", 1, "ms", Goal(Bound.AT_MOST, 10))}, file)
+        note({"three": Figure("a title", 1, "ms", Goal(Bound.AT_MOST, 10))}, file, busy=0, quick=False)
 
 
 @pytest.mark.asyncio(loop_scope="module")
