@@ -64,10 +64,10 @@ class DashboardServer:
         wait_until(self._answers, seconds=PATIENCE, what="the server answers")
 
     def stop(self) -> float:
-        """End it as Ctrl-C does; the seconds that it took."""
+        """End it as a service manager does; the seconds that it took."""
         assert self._process is not None
         begin = time.monotonic()
-        self._process.send_signal(signal.SIGINT)
+        self._process.send_signal(signal.SIGTERM)
         self._process.wait(PATIENCE)
         return time.monotonic() - begin
 
