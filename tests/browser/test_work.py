@@ -204,7 +204,7 @@ def test_a_schedule_is_shown_with_its_next_time_paused_and_resumed(visit: Visit,
     assert server.api.post("/schedules", json=fields).status_code == 201
     expect(page.get_by_text(re.compile(r"next \w+ [\d-]+ 03:00 CES?T"))).to_be_visible()
     page.get_by_role("button", name="pause nightly").click()
-    expect(page.get_by_text("Paused")).to_be_visible()
+    expect(page.get_by_text("Paused", exact=True)).to_be_visible()
     assert server.api.get("/schedules/nightly").json()["paused_at"]
     page.get_by_role("button", name="resume nightly").click()
     expect(page.get_by_role("button", name="pause nightly")).to_be_visible()
