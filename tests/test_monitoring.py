@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -15,7 +16,7 @@ from task_manager.application import Application
 from task_manager.models import CacheOutcome, CacheRecord, TokenScope, utc_now
 from task_manager.rest_api.face import RestFace
 from task_manager.server import create_app
-from task_manager.store import cache, fleet
+from task_manager.store import cache, fleet, hooks, runs, schedules
 from task_manager.workflow_status import WorkflowStatus
 from tests.rest_api.conftest import settings_of
 from tests.store import builders
@@ -111,6 +112,28 @@ async def test_durations_are_counted_by_bounds(application: Application) -> None
     figures = await application.store.run(fleet.figures, (1.0, 5.0, 900.0))
     assert (figures.durations, figures.timed, figures.seconds) == ((1, 2, 3), 3, 702.5)
     assert figures.by_status[WorkflowStatus.SUCCEEDED] == 3
+
+
+async def test_messages_that_wait_and_due_times_that_nobody_saw_to_are_told(
+    client: httpx.AsyncClient, application: Application
+) -> None:
+    store = application.store
+    hook = await application.hooks.add(
+        {"name": "chat", "form": "webhook", "url": "http://127.0.0.1:9/", "statuses": ["queued"]}
+    )
+    run = builders.stored_run(store)
+    await store.run(runs.transition, run.id, WorkflowStatus.QUEUED, now=utc_now())
+    await store.run(hooks.gather, hook.id, now=utc_now() - timedelta(minutes=1))
+    for name in ("hourly", "nightly", "weekly"):
+        await application.schedules.add({"name": name, "cron": "@hourly", "project_id": run.project_id})
+    await application.schedules.pause("weekly")
+    found = await store.run(schedules.find, "nightly")
+    await store.run(schedules.put, found.evolve(next_due_at=utc_now() - timedelta(hours=2)))
+    series = await scraped(client)
+    assert [of(series, "task_manager_hook_messages", state=one) for one in ("pending", "dead")] == [1, 0]
+    assert of(series, "task_manager_hook_oldest_seconds") >= 60
+    assert [of(series, "task_manager_schedules", state=one) for one in ("active", "paused")] == [2, 1]
+    assert of(series, "task_manager_schedule_late_seconds") >= 2 * 3600
 
 
 async def test_requests_are_counted_by_route_and_never_by_what_was_asked_for(

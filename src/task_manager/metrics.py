@@ -1,4 +1,4 @@
-"""Figures for Prometheus: what the store tells of runs, cache and workers, and what this process has answered."""
+"""Figures for Prometheus: what the store tells of runs, cache, workers, hooks and schedules, and this process's own."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def families(figures: FleetFigures, engine: EngineStatus, now: datetime) -> Iter
     """What the store tells, as families of metrics.
 
     Args:
-        figures: Of runs and workers; the durations by `RUN_BOUNDS`.
+        figures: Of runs, workers, hooks and schedules; the durations by `RUN_BOUNDS`.
         engine: This process's side of the engine.
         now: The time.
     """
@@ -123,10 +123,20 @@ def families(figures: FleetFigures, engine: EngineStatus, now: datetime) -> Iter
     buckets = [(str(bound), count) for bound, count in zip(RUN_BOUNDS, figures.durations, strict=True)]
     durations.add_metric([], [*buckets, ("+Inf", figures.timed)], figures.seconds)
     yield durations
-    waited = (now - figures.waiting_since).total_seconds() if figures.waiting_since else 0.0
+    waited = _seconds_since(figures.waiting_since, now)
     yield _one("task_manager_queue_oldest_seconds", "Age of the run that has been queued longest; 0: none is.", waited)
     yield _by("task_manager_workers", "Workers, by state.", "state", figures.workers)
     yield _one("task_manager_worker_capacity", "Runs that all workers execute at once.", figures.capacity)
+    yield _by("task_manager_hook_messages", "Messages of hooks, by state.", "state", figures.messages)
+    unsent = _seconds_since(figures.unsent_since, now)
+    yield _one(
+        "task_manager_hook_oldest_seconds", "Age of the message that has been pending longest; 0: none is.", unsent
+    )
+    yield _by("task_manager_schedules", "Schedules, by state.", "state", figures.schedules)
+    late = _seconds_since(figures.next_due_at, now)
+    yield _one(
+        "task_manager_schedule_late_seconds", "How long ago a due time came that nobody has seen to; 0: none.", late
+    )
     breaker = {state: float(state is engine.breaker) for state in type(engine.breaker)}
     yield _by("task_manager_engine_breaker", "1 for the state of this process's circuit breaker.", "state", breaker)
     yield _one("task_manager_engine_session", "1 while this process has an open engine session.", engine.alive)
@@ -136,6 +146,10 @@ def route_of(scope: Scope) -> str:
     """The route that answered, with its parameters unnamed; never the path that was asked for."""
     path = getattr(scope.get("route"), "path", None)
     return f"{scope.get('root_path', '')}{path}" if isinstance(path, str) else "none"
+
+
+def _seconds_since(moment: datetime | None, now: datetime) -> float:
+    return max((now - moment).total_seconds(), 0.0) if moment else 0.0
 
 
 def _listeners(count: int) -> Metric:

@@ -18,7 +18,7 @@ import httpx
 from task_manager.pipeline import HOST_TOOLCHAIN
 from tests.embedded_engine.waiting import wait_until
 
-PATIENCE = 60
+PATIENCE = 120
 """Seconds after which something that was waited for is given up."""
 
 

@@ -1,4 +1,4 @@
-"""Numbers about everything at once, for monitoring: runs, their durations, workers. Nothing here writes."""
+"""Numbers about everything at once, for monitoring: runs, workers, hooks, schedules. Nothing here writes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from datetime import datetime
 
 from sqlalchemy import Connection, case, func, select, text
 
+from task_manager.hook_records import DeliveryState
 from task_manager.models import WorkerState
 from task_manager.store import migrations, run_queries, tables, workers
 from task_manager.store.database import read_only
 from task_manager.workflow_status import WorkflowStatus
 
 _runs = tables.runs.c
+_messages = tables.hook_deliveries.c
+_schedules = tables.schedules.c
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,10 @@ class FleetFigures:
         waiting_since: When the run was created that has been queued longest; none when none is queued.
         workers: How many workers are in each state.
         capacity: How many runs they execute at once.
+        messages: How many messages of hooks are in each state.
+        unsent_since: When the message was noted that has been pending longest; none when none is pending.
+        schedules: How many schedules are active, and how many are paused.
+        next_due_at: The next due time of all schedules, in the past when nobody has looked; none without any.
     """
 
     by_status: dict[WorkflowStatus, int]
@@ -37,6 +44,10 @@ class FleetFigures:
     waiting_since: datetime | None
     workers: dict[WorkerState, int]
     capacity: int
+    messages: dict[DeliveryState, int]
+    unsent_since: datetime | None
+    schedules: dict[str, int]
+    next_due_at: datetime | None
 
 
 @read_only
@@ -53,6 +64,10 @@ def figures(c: Connection, bounds: Sequence[float]) -> FleetFigures:
     ).one()
     oldest = select(_runs.created_at).where(_runs.status == WorkflowStatus.QUEUED.value).order_by(_runs.id).limit(1)
     known = workers.all_(c)
+    unsent = select(func.min(_messages.created_at)).where(_messages.state == DeliveryState.PENDING.value)
+    active, schedules, due = c.execute(
+        select(func.count(_schedules.next_due_at), func.count(), func.min(_schedules.next_due_at))
+    ).one()
     return FleetFigures(
         by_status=run_queries.count_by_status(c),
         durations=tuple(counted),
@@ -61,7 +76,16 @@ def figures(c: Connection, bounds: Sequence[float]) -> FleetFigures:
         waiting_since=c.scalar(oldest),
         workers={state: sum(one.state is state for one in known) for state in WorkerState},
         capacity=sum(one.capacity for one in known),
+        messages=_count_messages(c),
+        unsent_since=c.scalar(unsent),
+        schedules={"active": active, "paused": schedules - active},
+        next_due_at=due,
     )
+
+
+def _count_messages(c: Connection) -> dict[DeliveryState, int]:
+    counted = select(_messages.state, func.count()).group_by(_messages.state)
+    return dict.fromkeys(DeliveryState, 0) | {DeliveryState(state): count for state, count in c.execute(counted)}
 
 
 @read_only

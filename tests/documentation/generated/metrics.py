@@ -25,8 +25,8 @@ def page() -> str:
         "Metrics",
         WRITTEN,
         f"`task-manager server` answers Prometheus at `{PATH}`, with these and with those of its process. "
-        "Figures of runs, workers and the cache are read from the store: every server over the same store tells the "
-        "same. No label has a value that users choose.",
+        "Figures of runs, workers, hooks, schedules and the cache are read from the store: every server over the same "
+        "store tells the same. No label has a value that users choose.",
         lines=table(("Metric", "Type", "Meaning"), rows),
     )
 
