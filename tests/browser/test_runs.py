@@ -186,10 +186,27 @@ def test_on_a_phone_nothing_is_too_wide(visit: Visit, server: DashboardServer, p
     assert visitor.barriers() == []
 
 
-def test_what_there_is_not_is_said_in_words(visit: Visit) -> None:
+def test_what_there_is_not_is_said_in_words_with_a_way_out(visit: Visit) -> None:
     visitor = visit()
-    visitor.page.goto(f"{visitor.url}/runs/run-nowhere")
-    expect(visitor.page.get_by_text("There is no run")).to_be_visible()
+    page = visitor.open("/runs/run-nowhere")
+    expect(page.get_by_role("heading", level=1)).to_have_text("There is no run 'run-nowhere'.")
+    expect(page.get_by_role("link", name="Go to Runs")).to_have_attribute("href", "/runs")
+    answer = visitor.page.goto(f"{visitor.url}/nowhere")
+    assert answer is not None
+    assert answer.status == 404
+    expect(page.get_by_role("heading", level=1)).to_have_text("Page not found")
+    expect(page.get_by_role("navigation", name="Main")).to_be_visible()
+    assert visitor.barriers() == []
+    assert [one for one in visitor.complaints if "404" not in one] == []
+    visitor.complaints.clear()
+
+
+def test_a_run_names_its_tab_and_leads_to_its_task(visit: Visit, server: DashboardServer, project: str) -> None:
+    task = server.task("Named in the tab", project, shell("say", "echo said"))["id"]
+    page = visit().open(f"/runs/{server.run(task)}")
+    expect(page).to_have_title("Named in the tab · Run · Task Manager")
+    page.get_by_label("Facts").get_by_role("link", name="Named in the tab").click()
+    expect(page).to_have_title("Named in the tab · Task · Task Manager")
 
 
 def test_pages_find_back_when_the_server_has_been_started_again(visit: Visit, server: DashboardServer) -> None:

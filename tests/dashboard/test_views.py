@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -10,13 +11,16 @@ from hypothesis import strategies as st
 
 from task_manager.dashboard.views import run_log
 from task_manager.dashboard.views.moments import ago_text
+from task_manager.dashboard.views.named_runs import NamedRun
 from task_manager.dashboard.views.parts import prose
-from task_manager.dashboard.views.runs import RunsQuery
+from task_manager.dashboard.views.runs import GROUPS, RunsQuery, RunsTable
+from task_manager.dashboard.views.runs import draw as draw_runs
 from task_manager.dashboard.views.step_pictures import curve, places
 from task_manager.dashboard.views.tree import h, texts
 from task_manager.errors import InvalidInput
 from task_manager.models import StepRecord
 from task_manager.workflow_status import StepStatus, WorkflowStatus
+from tests.store.builders import NOW, a_project, a_run, a_task, a_workflow
 
 
 def test_elements_leave_out_what_is_not_given() -> None:
@@ -41,6 +45,15 @@ def test_all_texts_of_a_tree_are_found_in_their_order() -> None:
 )
 def test_moments_are_told_in_the_largest_unit_that_fits(seconds: float, text: str) -> None:
     assert ago_text(seconds) == text
+
+
+def test_a_run_whose_project_is_paused_says_that_it_waits_for_that() -> None:
+    run = a_run(a_workflow(a_task(a_project())), status=WorkflowStatus.QUEUED)
+    shown = RunsTable(RunsQuery(), NOW, [NamedRun(run, "Test", "Shop")], dict.fromkeys(GROUPS, 1), None)
+    waits = "Waits because its project is paused."
+    assert waits not in [one for node in draw_runs(shown, (), may_run=True) for one in texts(node)]
+    paused = replace(shown, paused=frozenset({run.project_id}))
+    assert waits in [one for node in draw_runs(paused, (), may_run=True) for one in texts(node)]
 
 
 @given(st.fixed_dictionaries({}, optional={name: st.text(max_size=20) for name in ("status", "project", "text")}))

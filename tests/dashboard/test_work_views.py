@@ -171,14 +171,19 @@ class TestSchedules:
         about = {"id": "schedule-1", "name": "nightly", "cron": "0 3 * * *", "timezone": "Europe/Berlin"}
         made = {"task_id": "task-1", "created_at": NOW, "updated_at": NOW}
         due = {"next_due_at": datetime(2026, 3, 15, 2, tzinfo=UTC), "last_run_ids": ("run-1",)}
-        page: Node = ["div", {}, schedules_card([Schedule.model_validate({**about, **made, **due})])]
+        page: Node = [
+            "div",
+            {},
+            schedules_card([Schedule.model_validate({**about, **made, **due})], {"task-1": "Tidy up"}),
+        ]
         assert "next Sun 2026-03-15 03:00 CET" in said([page])
-        assert [one["href"] for one in elements(page, "a")] == ["/runs/run-1"]
+        assert "Tidy up" in said([page])
+        assert [one["href"] for one in elements(page, "a")] == ["/tasks/task-1", "/runs/run-1"]
         assert [one["aria-label"] for one in elements(page, "button")] == ["pause nightly"]
 
     def test_one_that_is_paused_can_be_resumed(self) -> None:
         made = {"task_id": "task-1", "created_at": NOW, "updated_at": NOW, "paused_at": NOW}
         paused = Schedule.model_validate({"id": "schedule-1", "name": "nightly", "cron": "@daily", **made})
-        page: Node = ["div", {}, schedules_card([paused])]
+        page: Node = ["div", {}, schedules_card([paused], {})]
         assert "Paused" in said([page])
         assert [one["aria-label"] for one in elements(page, "button")] == ["resume nightly"]

@@ -37,6 +37,7 @@ class DashboardFace:
         dashboard = Dashboard(application, self._live)
         for subject in (overview, projects, run, runs, settings, statistics, tasks, templates):
             subject.add_pages(dashboard)
+        dashboard.answer_unknown()
         ui.run_with(
             self._pages,  # type: ignore[arg-type]  # nothing that FastAPI adds is used
             title="Task Manager",

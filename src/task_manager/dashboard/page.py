@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+import contextlib
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final, TypeAlias, TypeVar
 
-from nicegui import background_tasks, context, ui
+from nicegui import Client, app, background_tasks, context, ui
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 
 from task_manager.application import Application
 from task_manager.dashboard.live import Batch, Live
@@ -17,7 +21,7 @@ from task_manager.dashboard.views import frame
 from task_manager.dashboard.views.parts import empty
 from task_manager.dashboard.views.tree import Node
 from task_manager.dashboard.views.tree_difference import Drawing
-from task_manager.errors import TaskManagerError
+from task_manager.errors import NotFound, TaskManagerError
 from task_manager.guard import session_shown
 from task_manager.identity import IDENTITY_KEY, Identity
 from task_manager.models import TokenScope
@@ -79,6 +83,7 @@ class Section:
         self._page = page
         self._drawing = drawing
         self._does = does
+        self._leads = page.takes_lead()
         self._tree = Tree(self._done)
         self._wanted = False
         self._at_work = False
@@ -111,7 +116,13 @@ class Section:
         try:
             self._tree.show(await self._drawing())
         except TaskManagerError as error:
-            self._tree.show(Drawing([empty(error.message, error.remedy, icon_name="warn")]))
+            self._tree.show(Drawing(self._trouble(error)))
+
+    def _trouble(self, error: TaskManagerError) -> list[Node]:
+        """What is shown in place of the section: of what is not there, the page says so once, at its top."""
+        if self._leads:
+            return frame.trouble(self._page.place, error.message, error.remedy)
+        return [] if isinstance(error, NotFound) else [empty(error.message, error.remedy, icon_name="warn")]
 
     async def _done(self, act: Act) -> None:
         do = self._does.get(act.name)
@@ -130,13 +141,16 @@ class Page:
 
     Attributes:
         dashboard: What it belongs to.
+        place: The entry of the navigation that it belongs to.
         visitor: Who looks.
         path: The parts of its address, by name.
         query: What follows the `?` of its address, by name; of several the last one.
     """
 
-    def __init__(self, dashboard: Dashboard, request: Request) -> None:
+    def __init__(self, dashboard: Dashboard, request: Request, place: str) -> None:
         self.dashboard = dashboard
+        self.place = place
+        self._has_lead = False
         self.path: Mapping[str, str] = request.path_params
         self.query: dict[str, str] = dict(request.query_params)
         actor = str(getattr(request.state, "actor", None) or "local")
@@ -147,6 +161,11 @@ class Page:
     def application(self) -> Application:
         """The application."""
         return self.dashboard.application
+
+    def takes_lead(self) -> bool:
+        """Whether a section that asks is the page's first: that one has the heading."""
+        is_first, self._has_lead = not self._has_lead, True
+        return is_first
 
     async def section(
         self,
@@ -269,17 +288,38 @@ class Dashboard:
 
         def add(fill: Callable[[Page], Awaitable[None]]) -> None:
             async def show(request: Request) -> None:
-                page = Page(self, request)
-                ui.add_head_html(frame.HEAD)
-                with ui.element("div").classes("app"):
-                    with_session = session_shown(request.headers) is not None
-                    Tree(_nothing).show(Drawing(frame.navigation(place, with_session=with_session)))
-                    with ui.element("div").classes("content").props("id=main tabindex=-1"):
-                        await fill(page)
+                page = Page(self, request, place)
+                with _framed(request, place):
+                    await fill(page)
 
             ui.page(address, title=f"{title} · Task Manager", response_timeout=_BUILD_SECONDS)(show)
 
         return add
+
+    def answer_unknown(self) -> None:
+        """Answer addresses that no page has with a page that says so."""
+
+        @app.exception_handler(HTTPStatus.NOT_FOUND)
+        async def answer(request: Request, error: Exception) -> Response:
+            if request.scope.get("endpoint") not in (None, app) and isinstance(error, HTTPException):
+                return PlainTextResponse(str(error.detail), error.status_code)  # One of NiceGUI's own files.
+            title = "Page not found"
+            with Client(ui.page("", title=f"{title} · Task Manager"), request=request) as client:
+                with _framed(request, ""):
+                    remedy = "The address may be mistyped. The navigation leads to everything that there is."
+                    Tree(_nothing).show(Drawing(frame.trouble("", title, remedy)))
+                return client.build_response(request, HTTPStatus.NOT_FOUND)
+
+
+@contextlib.contextmanager
+def _framed(request: Request, place: str) -> Iterator[None]:
+    """Adds what is added inside to the content of a page with the dashboard's frame."""
+    ui.add_head_html(frame.HEAD)
+    with ui.element("div").classes("app"):
+        with_session = session_shown(request.headers) is not None
+        Tree(_nothing).show(Drawing(frame.navigation(place, with_session=with_session)))
+        with ui.element("div").classes("content").props("id=main tabindex=-1"):
+            yield
 
 
 async def _nothing(_act: Act) -> None:

@@ -42,6 +42,8 @@ async def preview(application: Application, left: Sequence[Artifact], name: str)
         return h("ul", *rows, h("li", f"{more:,} more") if more > 0 else None, class_="changes")
     if artifact.media_type in _PICTURES:
         return h("img", src=artifact_address(artifact.run_id, artifact.name), alt=artifact.name, class_="picture")
+    if not artifact.size:
+        return h("p", "It is empty.", class_="muted")
     content = await application.artifacts.read(artifact.digest, limit=MOST_BYTES)
     if b"\0" in content:
         return h("p", "It is binary; download it to look at it.", class_="muted")

@@ -78,6 +78,15 @@
     }
   }
 
+  // The tab is named by what the page is about, once its heading is there and whenever that changes.
+  const kind = document.title;
+  function nameTab() {
+    const heading = document.querySelector(".content h1")?.textContent.replace(/\.$/, "");
+    if (!heading) return;
+    const title = kind.startsWith(heading) ? kind : `${heading} · ${kind}`;
+    if (document.title !== title) document.title = title;
+  }
+
   applyTheme();
   system.addEventListener("change", applyTheme);
   window.addEventListener("load", () => {
@@ -90,6 +99,8 @@
       }
     }).observe(document.body, { childList: true, subtree: true });
     applyTheme();
+    nameTab();
+    new MutationObserver(nameTab).observe(document.body, { childList: true, subtree: true, characterData: true });
   });
   setInterval(tick, 1000);
 })();

@@ -73,6 +73,20 @@ def _logout() -> Node:
     return h("form", button, method="post", action="/logout")
 
 
+def trouble(place: str, message: str, remedy: str) -> list[Node]:
+    """A page that cannot be shown: why, what to do, and a way out.
+
+    Args:
+        place: The entry of the navigation that it belongs to; empty: none.
+        message: What is wrong.
+        remedy: What to do; may be empty.
+    """
+    name, href = next(((text, href) for one, text, href in _PLACES if one == place), ("Overview", "/"))
+    way_out = h("a", f"Go to {name}", href=href, class_="button")
+    drawing, text = icon("warn"), h("p", remedy) if remedy else None
+    return [h("div", drawing, h("h1", message), text, way_out, class_="empty", role="alert")]
+
+
 def heading(
     title: str, *parts: Node | None, trail: tuple[tuple[str, str], ...] = (), under: Node | None = None
 ) -> Node:

@@ -31,6 +31,9 @@ _TONES: Final = {
     "skipped": STOPPED,
 }
 
+_NAMES: Final = {"ml_training": "ML training"}
+"""Names that have capitals of their own."""
+
 
 def tone(status: str) -> str:
     """The tone of a state of a run, step or task: one of this module's constants."""
@@ -39,7 +42,7 @@ def tone(status: str) -> str:
 
 def label(status: str) -> str:
     """A state's name for people."""
-    return status.replace("_", " ").capitalize()
+    return _NAMES.get(status) or status.replace("_", " ").replace("-", " ").capitalize()
 
 
 def status(state: str, text: str | None = None) -> Node:

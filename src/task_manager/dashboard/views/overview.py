@@ -134,7 +134,7 @@ _WORRYING: Final = 0.8
 
 def _slow(summary: RunSummary) -> str:
     slow = seconds_text(summary.p95_seconds)
-    return f"95 % within {slow}" if slow else "no finished runs yet"
+    return f"95% within {slow}" if slow else "no finished runs yet"
 
 
 def _active(facts: Overview) -> Node:
@@ -150,8 +150,6 @@ def _active(facts: Overview) -> Node:
 def _active_line(one: NamedRun, wait: Wait, now: datetime) -> Node:
     run = one.run
     why = wait.reason.text if wait.reason else ""
-    if wait.position is not None:
-        why = f"Number {wait.position} in the queue. {why}".strip()
     clock = elapsed(run.started_at, now) if run.started_at else ago(run.created_at, now)
     return run_line(one, why or one.project, clock)
 

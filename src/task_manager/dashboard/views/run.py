@@ -102,9 +102,9 @@ def head(of: RunFacts, *, may_run: bool) -> list[Node]:
 def _why(of: RunFacts) -> Node | None:
     reason = of.wait.reason if of.wait and of.wait.reason else of.state.run.reason
     if of.wait and of.wait.position:
-        about = f", starts in about {seconds_text(of.wait.seconds)}" if of.wait.seconds is not None else ""
-        text = reason.text if reason else ""
-        return h("span", f"Number {of.wait.position} in the queue{about}. {text}", class_="muted")
+        about = f" It starts in about {seconds_text(of.wait.seconds)}." if of.wait.seconds is not None else ""
+        text = reason.text if reason else f"Number {of.wait.position} in the queue."
+        return h("span", f"{text}{about}", class_="muted")
     return h("span", reason.text, class_="muted") if reason else None
 
 
@@ -115,8 +115,13 @@ def _buttons(of: RunFacts) -> list[Node]:
         return [button("Cancel", stop, icon_name="stop", look="danger")]
     again = "Run again" if run.status.value == "succeeded" else "Retry"
     return [
-        button(again, action("rerun"), icon_name="again", look="primary"),
-        button("Start the task anew", action("start"), icon_name="play"),
+        button(again, action("rerun"), icon_name="again", look="primary", title="The same files and parameters again."),
+        button(
+            "Start the task anew",
+            action("start"),
+            icon_name="play",
+            title="With the task and its files as they are now.",
+        ),
     ]
 
 
@@ -133,9 +138,11 @@ def _facts(of: RunFacts) -> Node:
     return h(
         "section",
         facts(
+            ("Task", h("a", of.task, href=f"/tasks/{run.task_id}", class_="link clamp", title=of.task)),
             ("Progress", h("span", done, bar, class_="stack gap") if done else None),
             ("Duration", took),
             ("Estimate", _estimate(progress)),
+            ("Created", ago(run.created_at, of.now) if not run.started_at else None),
             ("Started", ago(run.started_at, of.now) if run.started_at else None),
             ("Started by", run.actor),
             ("Template", h("a", template, href=f"/templates/{run.template_id}", class_="link") if template else None),
@@ -145,6 +152,7 @@ def _facts(of: RunFacts) -> Node:
             ("Repeats", repeated if run.rerun_of else None),
             ("From step", run.from_step),
             ("Engine", run.engine),
+            ("Id", h("code", run.id)),
         ),
         class_="card card-body",
         aria_label="Facts",
@@ -177,7 +185,10 @@ def steps(of: RunFacts, chosen: str, *, may_run: bool) -> list[Node]:
     graph = step_graph(of.state.workflow.pipeline, records, chosen)
     from_here = None
     if of.is_over and may_run and chosen and of.state.workflow.pipeline:
-        from_here = button(f"Run again from {chosen}", action("rerun", step=chosen), icon_name="again", look="small")
+        title = next((one.name or one.step_id for one in records if one.step_id == chosen), chosen)
+        from_here = button(
+            f"Run again from {title}", action("rerun", step=chosen), icon_name="again", look="small brief", title=title
+        )
     return [card("Steps", graph, time_line(records, of.now, chosen), more=from_here)]
 
 

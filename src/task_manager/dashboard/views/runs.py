@@ -16,7 +16,7 @@ from task_manager.dashboard.views.named_runs import NamedRun, named
 from task_manager.dashboard.views.parts import button, card, empty, menu, search_field, table
 from task_manager.dashboard.views.tree import Node, action, h
 from task_manager.errors import InvalidInput
-from task_manager.models import utc_now
+from task_manager.models import WorkflowRun, utc_now
 from task_manager.results.wording import counted
 from task_manager.store.run_queries import RunFilter
 from task_manager.workflow_status import WorkflowStatus
@@ -24,13 +24,15 @@ from task_manager.workflow_status import WorkflowStatus
 ROWS: Final = 50
 """How many runs a page of the table has."""
 
-_GROUPS: Final[dict[str, tuple[str, frozenset[WorkflowStatus]]]] = {
+GROUPS: Final[dict[str, tuple[str, frozenset[WorkflowStatus]]]] = {
     "": ("All", frozenset()),
     "active": ("Running and waiting", frozenset(one for one in WorkflowStatus if not one.is_terminal)),
     "failed": ("Failed", frozenset({WorkflowStatus.FAILED, WorkflowStatus.TIMED_OUT, WorkflowStatus.LOST})),
     "succeeded": ("Succeeded", frozenset({WorkflowStatus.SUCCEEDED})),
     "cancelled": ("Cancelled", frozenset({WorkflowStatus.CANCELLED, WorkflowStatus.SKIPPED})),
 }
+"""Groups of states to choose from: their names, and the states; none: all."""
+
 _NAMES: Final = ("status", "project", "template", "task", "text", "cursor")
 
 
@@ -77,7 +79,7 @@ class RunsQuery:
         Raises:
             InvalidInput: There is no such state.
         """
-        group = _GROUPS.get(self.status)
+        group = GROUPS.get(self.status)
         return RunFilter(
             statuses=group[1] if group else frozenset({_status(self.status)}),
             project_id=self.project or None,
@@ -103,6 +105,7 @@ class RunsTable:
         older: The cursor of the next page; none on the last.
         projects: Names by id, to choose from.
         templates: Ids to choose from.
+        paused: The ids of the projects of which no run starts now.
     """
 
     query: RunsQuery
@@ -112,6 +115,7 @@ class RunsTable:
     older: str | None
     projects: Mapping[str, str] = field(default_factory=dict)
     templates: Sequence[str] = ()
+    paused: frozenset[str] = frozenset()
 
 
 async def load(application: Application, query: RunsQuery) -> RunsTable:
@@ -133,11 +137,12 @@ async def load(application: Application, query: RunsQuery) -> RunsTable:
         rows=await named(application, page.items),
         counts={
             group: sum(count for status, count in counted_by.items() if not statuses or status in statuses)
-            for group, (_, statuses) in _GROUPS.items()
+            for group, (_, statuses) in GROUPS.items()
         },
         older=page.next_cursor,
         projects={project.id: project.name for project in known.items},
         templates=[template.id for template in application.templates.list()],
+        paused=frozenset(project.id for project in known.items if project.paused_at),
     )
 
 
@@ -157,7 +162,7 @@ def draw(facts: RunsTable, chosen: Collection[str], *, may_run: bool) -> list[No
 def _tabs(facts: RunsTable) -> Node:
     query = facts.query
     links = []
-    for group, (name, _) in _GROUPS.items():
+    for group, (name, _) in GROUPS.items():
         href = RunsQuery(group, query.project, query.template, query.task, query.text).address
         count = h("span", f"{facts.counts[group]:,}", class_="count")
         current = "page" if group == query.status else None
@@ -217,12 +222,15 @@ def _listing(facts: RunsTable, chosen: Collection[str], bulk: Node | None, *, ma
     heads = [h("th", box, class_="tick")] if may_run else []
     heads += [h("th", name) for name in ("Status", "Task", "Project", "Started by")]
     heads += [h("th", "Duration", class_="right"), h("th", "Created", class_="right")]
-    rows = [_row(one, facts.now, one.run.id in chosen, may_run=may_run) for one in facts.rows]
+    rows = [
+        _row(one, facts.now, _remark(one.run, facts.paused), one.run.id in chosen, may_run=may_run)
+        for one in facts.rows
+    ]
     title = f"{counted(facts.counts.get(facts.query.status, len(rows)), 'run')}"
     return card(title, table(heads, rows, label="Runs", class_="runs"), _pager(facts), more=bulk)
 
 
-def _row(one: NamedRun, now: datetime, chosen: bool, *, may_run: bool) -> Node:
+def _row(one: NamedRun, now: datetime, remark: str, chosen: bool, *, may_run: bool) -> Node:
     run = one.run
     tick = h(
         "input",
@@ -235,9 +243,14 @@ def _row(one: NamedRun, now: datetime, chosen: bool, *, may_run: bool) -> Node:
     took = elapsed(run.started_at, now) if run.started_at and not run.finished_at else duration(run.seconds)
     cells = [
         h("td", looks.status(run.status.value)),
-        h("td", h("a", one.task, href=f"/runs/{run.id}", class_="title"), _remark(one), class_="wide"),
-        h("td", h("a", one.project, href=f"/projects/{run.project_id}"), class_="muted"),
-        h("td", run.actor, class_="muted"),
+        h(
+            "td",
+            h("a", one.task, href=f"/runs/{run.id}", class_="title", title=one.task),
+            h("small", remark, title=remark) if remark else None,
+            class_="wide",
+        ),
+        h("td", h("a", one.project, href=f"/projects/{run.project_id}"), class_="muted brief", title=one.project),
+        h("td", run.actor, class_="muted brief", title=run.actor),
         h("td", took, class_="right"),
         h("td", ago(run.created_at, now), class_="right muted"),
     ]
@@ -246,14 +259,15 @@ def _row(one: NamedRun, now: datetime, chosen: bool, *, may_run: bool) -> Node:
     return h("tr", *ticked, *cells, key=run.id, class_=classes, data_href=f"/runs/{run.id}")
 
 
-def _remark(one: NamedRun) -> Node | None:
-    """Below the task: why the run is as it is, where that is worth knowing."""
-    run = one.run
+def _remark(run: WorkflowRun, paused: Collection[str]) -> str:
+    """Below the task: why the run is as it is, where that is worth knowing; else nothing."""
     if run.original_run_id:
-        return h("small", "From the cache")
+        return "From the cache"
+    if run.status is WorkflowStatus.QUEUED and run.project_id in paused:
+        return "Waits because its project is paused."
     if run.reason is None or run.status in (WorkflowStatus.SUCCEEDED, WorkflowStatus.RUNNING):
-        return None
-    return h("small", run.reason.text)
+        return ""
+    return run.reason.text
 
 
 def _pager(facts: RunsTable) -> Node | None:

@@ -25,7 +25,7 @@ from task_manager.engine_report import EngineReport
 from task_manager.models import AccessToken, TokenScope, WorkerRecord, utc_now
 from task_manager.results.wording import counted, seconds_text, size_text
 from task_manager.schedule_records import Schedule
-from task_manager.store import workers
+from task_manager.store import projects, tasks, workers
 
 PACKAGES: Final = ("task-manager-dagger", "dagger-io", "dbos", "mcp", "fastapi", "nicegui", "sqlalchemy")
 """The packages whose versions are told, those that are installed."""
@@ -44,6 +44,7 @@ class SettingsFacts:
     Attributes:
         choice: Which engine executes, and why.
         tokens: None for those who may not see them.
+        names: Of the tasks and projects that schedules start, by id.
         versions: By package.
     """
 
@@ -53,6 +54,7 @@ class SettingsFacts:
     cache: CacheFigures
     tokens: Sequence[AccessToken] | None
     schedules: Sequence[Schedule]
+    names: Mapping[str, str]
     versions: Mapping[str, str]
     data_dir: str
     database: str
@@ -81,17 +83,25 @@ async def load(application: Application, choice: str, *, with_tokens: bool) -> S
         choice: Which engine executes, and why.
         with_tokens: Whether whoever looks may see the tokens.
     """
+    schedules = await application.schedules.list()
     return SettingsFacts(
         utc_now(),
         choice,
         await application.store.run(workers.all_),
         await application.cache.figures(),
         await application.access.list() if with_tokens else None,
-        await application.schedules.list(),
+        schedules,
+        await _started_names(application, schedules),
         installed(PACKAGES),
         str(application.store.data_dir),
         "PostgreSQL" if application.settings.database_url else "SQLite",
     )
+
+
+async def _started_names(application: Application, schedules: Sequence[Schedule]) -> dict[str, str]:
+    store = application.store
+    of_tasks = await store.run(tasks.titles, {one.task_id for one in schedules if one.task_id})
+    return of_tasks | await store.run(projects.names, {one.project_id for one in schedules if one.project_id})
 
 
 def installed(packages: Sequence[str]) -> dict[str, str]:
@@ -107,7 +117,14 @@ def installed(packages: Sequence[str]) -> dict[str, str]:
 
 def draw(page: SettingsFacts, said: Said) -> list[Node]:
     """Draw the page."""
-    left = h("div", _engine(page, said), _workers(page), schedules_card(page.schedules), _cache(page), class_="column")
+    left = h(
+        "div",
+        _engine(page, said),
+        _workers(page),
+        schedules_card(page.schedules, page.names),
+        _cache(page),
+        class_="column",
+    )
     right = h("div", _tokens(page, said), _versions(page), class_="column")
     return [frame.heading("Settings"), h("div", left, right, class_="columns")]
 

@@ -38,7 +38,7 @@ def draw_list(
             h("td", h("a", task.title, href=f"/tasks/{task.id}", class_="row-title")),
             h("td", looks.status(task.status.value)),
             h("td", looks.label(task.priority.value)),
-            h("td", names.get(task.phase_id or "", "")),
+            h("td", names.get(task.phase_id or "", ""), class_="wide"),
             h("td", ", ".join(titles.get(one, one) for one in task.dependencies), class_="wide muted"),
             *_of_run(latest.get(task.id), now),
             key=task.id,

@@ -245,7 +245,7 @@ def _run_row(run: WorkflowRun, now: datetime) -> Node:
         h("td", h("span", why, class_="clamp"), class_="wide muted"),
         h("td", duration(run.seconds)),
         h("td", f"v{run.workflow_version}", class_="muted"),
-        h("td", run.actor, class_="muted"),
+        h("td", run.actor, class_="muted brief", title=run.actor),
         h("td", ago(run.created_at, now), class_="muted"),
         key=run.id,
         data_href=f"/runs/{run.id}",

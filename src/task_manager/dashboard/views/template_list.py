@@ -50,7 +50,7 @@ def draw(catalog: Catalog, category: str = "") -> list[Node]:
     shown = [one for one in categories if category in ("", one)] or categories
     sections = [_category(name, catalog) for name in shown]
     chosen = category if category in categories else ""
-    tabs = [_tab("", "All", chosen), *(_tab(one, _named(one), chosen) for one in categories)]
+    tabs = [_tab("", "All", chosen), *(_tab(one, looks.label(one), chosen) for one in categories)]
     bar = h("div", h("nav", *tabs, class_="segments", aria_label="Categories"), class_="toolbar")
     problems = [_problem(one) for one in catalog.problems]
     if not catalog.templates:
@@ -58,10 +58,6 @@ def draw(catalog: Catalog, category: str = "") -> list[Node]:
         nothing = empty("No templates", text, "task-manager template validate my-template.yaml", icon_name="templates")
         return [frame.heading("Templates"), *problems, h("section", nothing, class_="card")]
     return [frame.heading("Templates"), bar, *problems, h("div", *sections, class_="catalog")]
-
-
-def _named(category: str) -> str:
-    return looks.label(category.replace("-", " "))
 
 
 def _tab(category: str, text: str, chosen: str) -> Node:
@@ -73,7 +69,7 @@ def _category(name: str, catalog: Catalog) -> Node:
     cards = [_card(one, catalog.runs.get(one.id, 0)) for one in catalog.templates if one.category == name]
     wide = "wide-section" if len(cards) > _BESIDE else None
     listed = h("ul", *cards, class_="project-cards")
-    return h("section", h("h2", _named(name)), listed, class_=wide, aria_label=_named(name))
+    return h("section", h("h2", looks.label(name)), listed, class_=wide, aria_label=looks.label(name))
 
 
 def _card(template: WorkflowTemplate, runs: int) -> Node:
