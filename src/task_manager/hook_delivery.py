@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import httpx
 
+from task_manager.background_loops import running_beside
 from task_manager.errors import NotFound, TaskManagerError
 from task_manager.hook_messages import Change, Commit, Message, message_of
 from task_manager.hook_records import DeliveryState, Hook, HookDelivery
@@ -58,7 +59,6 @@ class HookSender:
         settings: How often, and how long.
         clock: The time, in UTC.
         look_seconds: After how many seconds hooks are looked at again.
-        client: Makes the client that sends.
     """
 
     def __init__(
@@ -83,17 +83,11 @@ class HookSender:
         """Send as long as this is entered."""
         # Environment variables name no proxies here: nothing but the hook's own address is spoken to.
         async with httpx.AsyncClient(timeout=self._settings.timeout, follow_redirects=False, trust_env=False) as client:
-            loops = [
-                asyncio.create_task(self._store.feed.wake(self._changed), name="hook events"),
-                asyncio.create_task(self._look(client), name="hooks"),
-            ]
+            looking_for_events = self._store.feed.wake(self._changed)
             try:
-                yield
+                async with running_beside(looking_for_events, self._look(client), begun=self._at_work):
+                    yield
             finally:
-                tasks = [*loops, *self._at_work.values()]
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
                 with contextlib.suppress(TaskManagerError):
                     await self._store.run(hooks.release, self._holder)
 

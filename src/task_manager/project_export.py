@@ -10,7 +10,7 @@ from typing import Any
 
 from task_manager.errors import InvalidInput
 from task_manager.models import Phase, Project, Task
-from task_manager.project_file import ProjectFile, TaskEntry
+from task_manager.project_file import ProjectFile, TaskEntry, unused
 
 _NO_KEY = re.compile(r"[^a-z0-9]+")
 _KEY_LENGTH = 40
@@ -87,10 +87,7 @@ def _keys(tasks: Sequence[Task]) -> dict[str, str]:
     keys: dict[str, str] = {}
     for task in tasks:
         key = _NO_KEY.sub("-", task.title.lower()).strip("-")[:_KEY_LENGTH].strip("-") or "task"
-        number = 1
-        while (found := key if number == 1 else f"{key}-{number}") in keys.values():
-            number += 1
-        keys[task.id] = found
+        keys[task.id] = unused(key, keys.values())
     return keys
 
 

@@ -18,6 +18,7 @@ tasks:
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -269,3 +270,9 @@ def store_project(c: Connection, new: NewProject) -> Project:
     for task in new.tasks:
         tasks.insert(c, task)
     return new.project
+
+
+def unused(name: str, taken: Collection[str]) -> str:
+    """A name that is not taken: the given one, or that with the first number from 2 on that makes it another."""
+    numbered = (f"{name}-{number}" for number in itertools.count(2))
+    return next(found for found in itertools.chain([name], numbered) if found not in taken)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from task_manager.background_loops import running_beside
 from task_manager.errors import NotFound, StoreError, TaskManagerError, WorkerError
 from task_manager.models import new_id, utc_now
 from task_manager.schedule_records import Occurrence, OccurrenceState
@@ -56,17 +57,11 @@ class Scheduler:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Start what is due as long as this is entered."""
-        loops = [
-            asyncio.create_task(self._store.feed.wake(self._changed, changes=True), name="schedule changes"),
-            asyncio.create_task(self._look(), name="schedules"),
-        ]
+        looking_for_changes = self._store.feed.wake(self._changed, changes=True)
         try:
-            yield
+            async with running_beside(looking_for_changes, self._look(), begun=self._at_work):
+                yield
         finally:
-            tasks = [*loops, *self._at_work.values()]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             with contextlib.suppress(TaskManagerError):
                 await self._store.run(schedules.release, self._holder)
 

@@ -142,6 +142,15 @@ def test_bad_input_is_code_2_and_nothing_is_run(cli: Cli, arguments: tuple[str, 
     assert cli("run", "list", "--json").data["items"] == []
 
 
+def test_a_step_s_summary_that_cannot_be_written_is_told_before_anything_is_run(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(shell_task("one", "echo one"))
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "task-manager.yaml/step.md")
+    assert "step.md cannot be written" in cli("ci", "run", code=2).stderr
+    assert cli("run", "list", "--json").data["items"] == []
+
+
 def test_settings_that_name_an_engine_which_is_not_there_end_it_as_for_want_of_an_engine(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Final
 
-from task_manager.project_file import ProjectFile, TaskEntry
+from task_manager.project_file import ProjectFile, TaskEntry, unused
 from task_manager.yaml_text import yaml_text
 
 Made = dict[str, Any]
@@ -187,11 +187,7 @@ def _names(entries: Sequence[TaskEntry], name: Callable[[str], str]) -> dict[str
     """A job's name for each task's key; two that would have the same get a number."""
     names: dict[str, str] = {}
     for entry in entries:
-        wanted = given = name(entry.key)
-        number = 2
-        while given in names.values():
-            given, number = f"{wanted}-{number}", number + 1
-        names[entry.key] = given
+        names[entry.key] = unused(name(entry.key), names.values())
     return names
 
 

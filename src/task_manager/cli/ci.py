@@ -18,7 +18,7 @@ from rich.text import Text
 from task_manager.cli.arguments import SkipCache, given
 from task_manager.cli.choices import AnnotationsName, CacheUseName, ServiceName
 from task_manager.cli.command import command, group
-from task_manager.cli.output import write_text
+from task_manager.cli.output import write_file
 from task_manager.cli.session import Session
 
 if TYPE_CHECKING:
@@ -72,11 +72,12 @@ Annotations = Annotated[
 
 @dataclass(frozen=True)
 class _Reports:
-    """Where reports are written: each file with what makes its contents."""
+    """Where reports are written; the summary of a GitHub step is appended to what is there."""
 
     junit: Path | None
     sarif: Path | None
     summary: Path | None
+    step_summary: Path | None
 
     def prepare(self) -> None:
         """Make the folders of the files, before anything is run.
@@ -86,7 +87,7 @@ class _Reports:
         """
         from task_manager.errors import InvalidInput
 
-        for path in (self.junit, self.sarif, self.summary):
+        for path in (self.junit, self.sarif, self.summary, self.step_summary):
             if path is None:
                 continue
             try:
@@ -97,7 +98,11 @@ class _Reports:
                 raise InvalidInput(f"{path} cannot be written: {error.strerror or error}.") from error
 
     def write(self, project: str, outcomes: Sequence[Outcome]) -> None:
-        """Write them all; a summary is also appended to the file that GITHUB_STEP_SUMMARY names."""
+        """Write them all.
+
+        Raises:
+            InvalidInput: A file cannot be written any more.
+        """
         from task_manager.ci.reports import as_junit, as_sarif
         from task_manager.ci.summary import as_summary
 
@@ -108,11 +113,10 @@ class _Reports:
         ]
         for path, make in makers:
             if path is not None:
-                path.write_bytes(make())
-        step = os.environ.get("GITHUB_STEP_SUMMARY")
-        if step:
-            with Path(step).open("a", encoding="utf-8", errors="replace") as file:
-                file.write(as_summary(project, outcomes))
+                write_file(path, make())
+        if self.step_summary is not None:
+            text = as_summary(project, outcomes).encode("utf-8", "replace")
+            write_file(self.step_summary, text, append=True)
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -170,7 +174,7 @@ async def export(
     if output is None:
         session.output.show({"service": service, "pipeline": text}, text.rstrip("\n"))
         return
-    write_text(output, text)
+    write_file(output, text)
     session.output.show({"service": service, "written": output}, str(output))
 
 
@@ -213,7 +217,8 @@ async def run(
     from task_manager.cli.run_views import project_data, project_report
     from task_manager.config import WorkerMode
 
-    reports = _Reports(junit, sarif, summary)
+    step_summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    reports = _Reports(junit, sarif, summary, Path(step_summary) if step_summary else None)
     reports.prepare()
     # It is over when it is over: nothing stays behind.
     session = session.with_options(json=session.json, worker=WorkerMode.HERE, cache=_CACHE[cache] if cache else None)

@@ -182,8 +182,13 @@ def fields(pairs: Iterable[tuple[str, RenderableType | None]]) -> RenderableType
     return grid
 
 
-def write_text(path: Path, text: str) -> None:
+def write_file(path: Path, content: str | bytes, *, append: bool = False) -> None:
     """Write the file that somebody asked for; folders above it are made.
+
+    Args:
+        path: Where.
+        content: What is in it; text is kept as UTF-8.
+        append: Leave what is there, and write after it.
 
     Raises:
         InvalidInput: It cannot be written.
@@ -192,6 +197,7 @@ def write_text(path: Path, text: str) -> None:
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        with path.open("ab" if append else "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
     except OSError as error:
         raise InvalidInput(f"{path} cannot be written: {error.strerror or error}.") from error

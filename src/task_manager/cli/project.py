@@ -23,7 +23,7 @@ from task_manager.cli.arguments import (
 )
 from task_manager.cli.choices import TaskStatusName, WorkflowTypeName
 from task_manager.cli.command import command, group
-from task_manager.cli.output import fields, table, write_text
+from task_manager.cli.output import fields, table, write_file
 from task_manager.cli.session import Session
 from task_manager.cli.statuses import status_text
 
@@ -163,7 +163,7 @@ async def export(
     if output is None:
         session.output.show(data, text.rstrip("\n"))
         return
-    write_text(output, text)
+    write_file(output, text)
     session.output.show({"written": output}, str(output))
 
 

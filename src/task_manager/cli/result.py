@@ -13,7 +13,7 @@ from task_manager.cli.arguments import Cursor, Limit, ProjectOption, RunArgument
 from task_manager.cli.choices import ResultTypeName
 from task_manager.cli.command import command, group
 from task_manager.cli.exit_codes import ExitCode
-from task_manager.cli.output import table
+from task_manager.cli.output import table, write_file
 from task_manager.cli.session import Session
 
 if TYPE_CHECKING:
@@ -164,15 +164,10 @@ def _is_binary(one: Transformed) -> bool:
 
 
 def _written(one: Transformed, output: Path | None, *, alone: bool) -> Path | None:
-    from task_manager.errors import InvalidInput
-
     content = one.content or b""
     if output is None:
         sys.stdout.write(content.decode("utf-8", "replace"))
         return None
     path = output if alone else output / f"result.{one.ending}"
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise InvalidInput(f"{path} cannot be written: {error.strerror or error}.") from error
+    write_file(path, content)
     return path
