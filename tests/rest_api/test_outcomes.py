@@ -69,6 +69,11 @@ def test_an_artifact_is_downloaded_whole_and_in_parts(client: httpx.Client, run:
     for ignored in ("lines=1-2", "bytes=4-2", "bytes=-", "bytes=0-1,3-4"):
         assert client.get(address, headers={"Range": ignored}).text == CONTENT
     assert client.get(address, headers={"Range": "bytes=0-1", "If-Range": '"other"'}).text == CONTENT
+    kept = client.get(address, headers={"If-None-Match": whole.headers["ETag"]})
+    assert (kept.status_code, kept.content) == (304, b"")
+    head = client.head(address)
+    assert (head.status_code, head.content, head.headers["Content-Length"]) == (200, b"", str(len(CONTENT)))
+    assert head.headers["ETag"] == whole.headers["ETag"]
     assert problem(client.get(address, headers={"Range": "bytes=10-"})) == (416, "range_not_satisfiable")
     assert problem(client.get(address, headers={"Range": "bytes=-0"})) == (416, "range_not_satisfiable")
     assert problem(client.get(f"/runs/{run}/artifacts/nothing")) == (404, "not_found")

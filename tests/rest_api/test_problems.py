@@ -53,7 +53,8 @@ def test_no_invalid_body_is_taken(client: httpx.Client) -> None:
 
 def test_a_body_that_is_not_said_to_be_json_is_not_taken(client: httpx.Client) -> None:
     answer = client.post("/projects", content=b'{"name": "a"}', headers={"Content-Type": "text/plain"})
-    assert problem(answer) == (400, "invalid_request")
+    assert problem(answer) == (415, "unsupported_media_type")
+    assert "Content-Type: application/json" in answer.json()["remedy"]
     assert client.get("/projects").json()["items"] == []
 
 
@@ -113,8 +114,8 @@ def test_every_wrong_address_has_its_problem(
 
 
 def test_a_method_that_is_not_allowed_is_told_with_those_that_are(shared_client: httpx.Client) -> None:
-    assert shared_client.put("/projects").headers["Allow"] == "GET, POST"
-    assert shared_client.put("/tasks/any").headers["Allow"] == "DELETE, GET, PATCH"
+    assert shared_client.put("/projects").headers["Allow"] == "GET, HEAD, POST"
+    assert shared_client.put("/tasks/any").headers["Allow"] == "DELETE, GET, HEAD, PATCH"
     assert shared_client.put("/triggers/test").headers["Allow"] == "POST"
 
 

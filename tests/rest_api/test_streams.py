@@ -71,6 +71,12 @@ def test_a_stream_of_several_runs_begins_now_or_where_the_client_says(client: ht
         assert next(all_events) == first
 
 
+def test_whoever_asks_for_a_streams_head_alone_does_not_wait_for_events(client: httpx.Client) -> None:
+    answer = client.head("/events/stream")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["Content-Type"].startswith("text/event-stream")
+
+
 def test_a_project_hears_nothing_of_others(client: httpx.Client) -> None:
     task_with_pipeline(client)
     client.post("/projects", json={"name": "other"})

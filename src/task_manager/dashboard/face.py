@@ -18,6 +18,7 @@ from task_manager.dashboard.page import Dashboard
 from task_manager.dashboard.pages import overview, projects, run, runs, settings, statistics, tasks, templates
 from task_manager.dashboard.views.frame import STATIC, STATIC_PATH
 from task_manager.dashboard.views.run_log import LOG_PATH
+from task_manager.head_requests import answering_heads
 
 _RECONNECT_SECONDS = 10.0
 
@@ -51,7 +52,7 @@ class DashboardFace:
         self.routes: list[BaseRoute] = [
             Route(f"{LOG_PATH}/{{run_id}}/{{step}}/{{stream}}", log_download(application.logs)),
             Mount(STATIC_PATH, StaticFiles(directory=STATIC)),
-            Mount("/", self._answer),
+            Mount("/", answering_heads(self._answer)),
         ]
 
     @contextlib.asynccontextmanager

@@ -9,6 +9,7 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp
 
 from task_manager.application import Application
+from task_manager.head_requests import answering_heads
 from task_manager.rest_api.api import PREFIX, create_app
 
 
@@ -31,6 +32,6 @@ class RestFace:
 
 def mounted(api: ASGIApp) -> Mount:
     """The API at its place, where it answers for all paths: by themselves, mounts leave those with line ends out."""
-    mount = Mount(PREFIX, api)
+    mount = Mount(PREFIX, answering_heads(api))
     mount.path_regex = re.compile(mount.path_regex.pattern, re.DOTALL)
     return mount

@@ -46,6 +46,12 @@ class RangeNotSatisfiable(errors.InvalidInput):
     code = "range_not_satisfiable"
 
 
+class UnsupportedMediaType(errors.InvalidInput):
+    """A body that is not said to be JSON."""
+
+    code = "unsupported_media_type"
+
+
 class RevisionRequired(errors.InvalidInput):
     """A change that does not say which revision it changes."""
 
@@ -57,6 +63,7 @@ STATUS: Final[Mapping[type[TaskManagerError], HTTPStatus]] = MappingProxyType(
         TaskManagerError: HTTPStatus.INTERNAL_SERVER_ERROR,
         errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
         InvalidRequest: HTTPStatus.BAD_REQUEST,
+        UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         RevisionRequired: HTTPStatus.PRECONDITION_REQUIRED,
         RangeNotSatisfiable: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
         errors.InvalidSignature: HTTPStatus.UNAUTHORIZED,
@@ -176,7 +183,8 @@ def _methods(request: Request) -> list[str]:
     # A path that is an operation's own is documented as no other's, though it may look like the name of something.
     matching = [methods for template, methods in paths.items() if compile_path(template)[0].match(path)]
     found = [paths[path]] if path in paths else matching
-    return sorted({method.upper() for methods in found for method in methods})
+    allowed = {method.upper() for methods in found for method in methods}
+    return sorted(allowed | {"HEAD"} if "GET" in allowed else allowed)
 
 
 async def _unexpected(request: Request, _error: Exception) -> Response:

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from task_manager.application import Application
 from task_manager.identity import IDENTITY_KEY, Identity
 from task_manager.models import TokenScope
-from task_manager.rest_api.problems import Forbidden
+from task_manager.rest_api.problems import Forbidden, UnsupportedMediaType
 from task_manager.store.paging import DEFAULT_LIMIT, MAX_LIMIT
 
 MOST_BODY_BYTES: Final = 2 * 1024 * 1024
@@ -157,14 +157,29 @@ class _JsonRequest(Request):
             raise json.JSONDecodeError(str(error), "", 0) from error
 
 
+def _check_media_type(request: Request) -> None:
+    given = request.headers.get("content-type", "")
+    name = given.partition(";")[0].strip().lower()
+    is_json = name == "application/json" or (name.startswith("application/") and name.endswith("+json"))
+    has_body = "transfer-encoding" in request.headers or request.headers.get("content-length", "0") != "0"
+    if has_body and not is_json:
+        raise UnsupportedMediaType(
+            f"A body is JSON here; this one is sent as {name or 'nothing in particular'}.",
+            remedy="Send the header Content-Type: application/json with it.",
+        )
+
+
 class JsonRoute(APIRoute):
     """A route that reads bodies as `_JsonRequest` does."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The function that answers a request."""
         answer = super().get_route_handler()
+        reads_body = self.body_field is not None
 
         async def handle(request: Request) -> Response:
+            if reads_body:
+                _check_media_type(request)
             return await answer(_JsonRequest(request.scope, request.receive))
 
         return handle

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 from starlette.convertors import PathConvertor, register_url_convertor
 
 from task_manager.errors import InvalidInput, StoreError
-from task_manager.rest_api.problems import InvalidRequest, documented, documented_status
+from task_manager.rest_api.problems import InvalidRequest, UnsupportedMediaType, documented, documented_status
 from task_manager.rest_api.requests import JsonRoute, check_scope
 
 EVERYWHERE: Final[dict[int | str, dict[str, Any]]] = {
@@ -17,6 +17,7 @@ EVERYWHERE: Final[dict[int | str, dict[str, Any]]] = {
     403: documented_status(
         403, "`forbidden`: What the token does not allow. `foreign_origin`: A page of another site."
     ),
+    **documented(UnsupportedMediaType),
     413: documented_status(413, "`too_large`: The body has more bytes than are read."),
     500: documented_status(500, "`unexpected`: A fault of the server."),
 }

@@ -43,6 +43,14 @@
   });
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") setDrawer(false);
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    const tab = event.target.closest?.("[role=tab]");
+    if (step && tab) {
+      const tabs = [...tab.closest("[role=tablist]").querySelectorAll("[role=tab]")];
+      const next = tabs.at((tabs.indexOf(tab) + step) % tabs.length);
+      next.focus();
+      next.click();
+    }
     const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
     if (event.key === "/" && !typing) {
       const search = document.querySelector("input[type=search]");

@@ -217,7 +217,8 @@ def _artifact(run_id: str, one: Artifact, *, opened: bool) -> Node:
         href=artifact_address(run_id, one.name),
         download="",
         class_="button small",
+        title="All of it as a ZIP archive" if one.is_directory else None,
         aria_label=f"Download {one.name}",
     )
-    parts = h("span", show, None if one.is_directory else fetch, class_="row-line")
+    parts = h("span", show, fetch, class_="row-line")
     return h("div", icon("folder" if one.is_directory else "file", class_="lead"), texts, parts, class_="line")

@@ -19,6 +19,7 @@ from task_manager.rest_api.byte_ranges import file_response
 from task_manager.rest_api.folders import archive_response, file_below, files_below
 from task_manager.rest_api.problems import RangeNotSatisfiable, documented
 from task_manager.rest_api.requests import App, Identifier
+from task_manager.rest_api.revisions import IfNoneMatch, etag, is_known, not_modified
 from task_manager.rest_api.routing import router
 from task_manager.store import artifacts
 
@@ -30,9 +31,11 @@ PathInFolder = Annotated[
     str | None, Query(min_length=1, max_length=4096, pattern=r"^[^\x00]*$", description="Of a folder: this file of it.")
 ]
 LEFT = documented(NotFound, ArtifactMissing)
+BINARY = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
 CONTENT: dict[int | str, dict[str, Any]] = {
-    status: {"description": text, "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
-    for status, text in ((200, "The file."), (206, "The part that was asked for."))
+    200: {"description": "The file.", "content": BINARY},
+    206: {"description": "The part that was asked for.", "content": BINARY},
+    304: {"description": "The reader has it already."},
 }
 
 
@@ -76,6 +79,7 @@ async def download_artifact(
     path: PathInFolder = None,
     range: Range = None,  # noqa: A002 - the header's name
     if_range: IfRange = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Download a file that a run left, `STEP/OUTPUT`, or a part of it; of a folder a file of it, or all as an archive.
 
@@ -87,7 +91,9 @@ async def download_artifact(
     if path is not None:
         place = await asyncio.to_thread(file_below, place, path)
         media_type, tag = mimetypes.guess_type(path)[0] or "application/octet-stream", f"{tag}/{quote(path)}"
-    elif artifact.is_directory:
+    if is_known(if_none_match, etag(tag)):
+        return not_modified(etag(tag))
+    if path is None and artifact.is_directory:
         archive = artifact.name.replace("/", "-")
         return await asyncio.to_thread(archive_response, place, name=quote(archive), tag=tag)
     return await asyncio.to_thread(file_response, place, tag=tag, media_type=media_type, asked=range, if_range=if_range)
