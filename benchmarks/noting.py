@@ -49,5 +49,5 @@ def _machine(busy: float, *, quick: bool) -> str:
     kernel = ".".join(platform.release().split(".")[:2])
     python = ".".join(platform.python_version_tuple()[:2])
     how = ", with `--quick`" if quick else ""
-    beside = f"{busy:.0f} processes were waiting for them before"
+    beside = f"the load average before was {busy:.1f}"
     return f"on {os.cpu_count()} processors, {platform.system()} {kernel}, Python {python}{how}; {beside}."

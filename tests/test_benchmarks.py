@@ -90,7 +90,7 @@ def test_figures_are_noted_in_the_rows_of_a_document(tmp_path: Path) -> None:
     note({"one": Figure("a title", 12345, "ms", Goal(Bound.AT_MOST, 10))}, file, busy=2.6, quick=True)
     machine, *_, first, second = file.read_text().splitlines()
     assert machine.startswith("The last figures were measured on ")
-    assert machine.endswith(", with `--quick`; 3 processes were waiting for them before.")
+    assert machine.endswith(", with `--quick`; the load average before was 2.6.")
     assert first == "| `one` | `a` or b | at most 10 ms | 12,345 ms (missed) |"
     assert second == "| `two` | c | at most 1 | 1 x |"
     with pytest.raises(ValueError, match="has no row for three"):
