@@ -13,12 +13,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rich.console import Console, RenderableType
+    from rich.console import Console, ConsoleOptions, JustifyMethod, RenderableType, RenderResult
+    from rich.measure import Measurement
+    from rich.table import Table
 
     from task_manager.errors import TaskManagerError
     from task_manager.store import Page
 
 _PIPED_WIDTH = 200
+_UNBOUNDED = 100_000
+_GAP = 3
+"""Between two columns of a table."""
 
 
 class Output:
@@ -156,17 +161,65 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[RenderableType | None]
         rows: What stands in each row; None leaves a cell empty.
         empty: What is said when there are no rows.
     """
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
-    for heading in columns:
-        name = heading.lstrip(">!")
-        drawn.add_column(name, justify="right" if ">" in heading else "left", no_wrap="!" in heading, overflow="fold")
-    for row in rows:
-        drawn.add_row(*("" if cell is None else cell for cell in row))
-    return drawn if drawn.row_count else Text(empty, style="dim")
+    filled = [["" if cell is None else cell for cell in row] for row in rows]
+    return _Rows(columns, filled) if filled else Text(empty, style="dim")
+
+
+class _Rows:
+    """A table; in a terminal too narrow for its words, each row as names and values below each other."""
+
+    def __init__(self, columns: Sequence[str], rows: Sequence[Sequence[RenderableType]]) -> None:
+        self._columns = columns
+        self._rows = rows
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        # Whoever cuts columns out of a pipe or a file finds them in any case.
+        if not console.is_terminal or self._least_width(console, options) <= options.max_width:
+            yield self._drawn()
+        else:
+            yield self._below_each_other()
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        from rich.measure import Measurement
+
+        return Measurement.get(console, options, self._drawn())
+
+    def _least_width(self, console: Console, options: ConsoleOptions) -> int:
+        """So many columns of the terminal are needed, unless a word or what is never folded is cut."""
+        from rich.measure import Measurement
+
+        def least(cell: RenderableType, heading: str) -> int:
+            measured = Measurement.get(console, options.update(max_width=_UNBOUNDED), cell)
+            return measured.maximum if "!" in heading else measured.minimum
+
+        widths = [len(heading.lstrip(">!")) for heading in self._columns]
+        for row in self._rows:
+            widths = [max(pair) for pair in zip(widths, map(least, row, self._columns), strict=True)]
+        return sum(widths) + _GAP * (len(widths) - 1)
+
+    def _drawn(self) -> Table:
+        from rich import box
+        from rich.table import Table
+
+        drawn = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
+        for heading in self._columns:
+            justify: JustifyMethod = "right" if ">" in heading else "left"
+            drawn.add_column(heading.lstrip(">!"), justify=justify, no_wrap="!" in heading, overflow="fold")
+        for row in self._rows:
+            drawn.add_row(*row)
+        return drawn
+
+    def _below_each_other(self) -> RenderableType:
+        from rich.console import Group
+        from rich.text import Text
+
+        names = [heading.lstrip(">!") for heading in self._columns]
+        parts: list[RenderableType] = []
+        for row in self._rows:
+            parts += [fields(zip(names, row, strict=False)), Text()]
+        return Group(*parts[:-1])
 
 
 def fields(pairs: Iterable[tuple[str, RenderableType | None]]) -> RenderableType:
@@ -183,21 +236,34 @@ def fields(pairs: Iterable[tuple[str, RenderableType | None]]) -> RenderableType
 
 
 def write_file(path: Path, content: str | bytes, *, append: bool = False) -> None:
-    """Write the file that somebody asked for; folders above it are made.
+    """Write the file that somebody asked for, whole or not at all; folders above it are made.
 
     Args:
         path: Where.
         content: What is in it; text is kept as UTF-8.
-        append: Leave what is there, and write after it.
+        append: Leave what is there, and write after it, as far as there is room.
 
     Raises:
         InvalidInput: It cannot be written.
     """
     from task_manager.errors import InvalidInput
+    from task_manager.whole_files import write_whole
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab" if append else "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+        if append or (path.exists() and not path.is_file()):  # such as /dev/stdout
+            with path.open("ab" if append else "wb") as file:
+                file.write(content.encode() if isinstance(content, str) else content)
+        else:
+            write_whole(path.resolve(), content, mode=_mode(path))
     except OSError as error:
         raise InvalidInput(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def _mode(path: Path) -> int:
+    """What a file allows already, or what this process lets new ones allow."""
+    if path.exists():
+        return path.stat().st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
