@@ -115,6 +115,20 @@ def test_a_task_is_run_with_those_that_it_needs_and_reported_alone(cli: Cli, tmp
     assert (suite.name, [case.name for case in suite]) == ("sample", ["Task two"])
 
 
+def test_a_report_that_there_is_no_room_for_keeps_no_outcome_back(cli: Cli) -> None:
+    write(shell_task("one", "echo one"))
+    answer = cli("ci", "run", "--summary", "/dev/full", "--junit", "junit.xml", code=1)
+    assert "✓ succeeded" in answer.stdout
+    assert answer.stderr.splitlines()[-1] == "Error: /dev/full cannot be written: No space left on device."
+    assert JUnitXml.fromfile("junit.xml").tests == 1
+
+
+def test_a_file_without_tasks_is_refused_before_anything_is_stored(cli: Cli) -> None:
+    write()
+    assert "has no tasks" in cli("ci", "run", code=2).stderr
+    assert cli("project", "list", "--json").data["items"] == []
+
+
 def test_a_project_of_the_store_that_has_no_engine_is_code_3(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     cli("project", "create", "mine")
     cli("task", "create", "mine", "Do", "--template", "shell-command", "--input", "script=echo mine")

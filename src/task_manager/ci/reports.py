@@ -41,7 +41,7 @@ def as_sarif(project: str, outcomes: Sequence[Outcome]) -> bytes:
 
 def _case(project: str, one: Outcome) -> TestCase:
     case = TestCase(xml_text(one.title), classname=xml_text(project))
-    case.time = (one.result.seconds if one.result else None) or 0.0
+    case.time = round((one.result.seconds if one.result else None) or 0.0, 3)
     if not one.succeeded:
         case.result = [_not_passed(one)]
     return case

@@ -31,13 +31,15 @@ def _lines(project: str, outcomes: Sequence[Outcome]) -> Iterator[str]:
     yield f"## {as_text(project)}: {well} of {counted(len(outcomes), 'task')} succeeded"
     yield ""
     yield from table(("Task", "Status", "Time", "Result"), [_row(one) for one in outcomes])
-    yield from (f"> {as_text(text)}" for text in warnings_of(outcomes))
+    for text in warnings_of(outcomes):
+        yield from (f"> {as_text(text)}", "")
     for one in outcomes:
         if not one.succeeded and one.result is not None and one.run.status is not WorkflowStatus.SKIPPED:
             yield ""
             yield f"### {as_text(one.title)}"
             yield ""
-            yield as_markdown(one.result).decode().replace("## ", "#### ", 1).rstrip("\n")
+            result = one.result.model_copy(update={"warnings": ()})  # which are told above
+            yield as_markdown(result).decode().replace("## ", "#### ", 1).rstrip("\n")
 
 
 def _row(one: Outcome) -> tuple[str, str, str, str]:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from rich.text import Text
 from task_manager.cli.arguments import SkipCache, given
 from task_manager.cli.choices import AnnotationsName, CacheUseName, ServiceName
 from task_manager.cli.command import command, group
+from task_manager.cli.exit_codes import ExitCode
 from task_manager.cli.output import write_file
 from task_manager.cli.session import Session
 
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from task_manager.application import Application
     from task_manager.ci.outcomes import Outcome
     from task_manager.dagger_integration import RunState
+    from task_manager.errors import InvalidInput
     from task_manager.models import Project
+    from task_manager.project_file import ProjectFile
 
 PROJECT_FILE: Final = "task-manager.yaml"
 
@@ -97,26 +100,35 @@ class _Reports:
             except OSError as error:
                 raise InvalidInput(f"{path} cannot be written: {error.strerror or error}.") from error
 
-    def write(self, project: str, outcomes: Sequence[Outcome]) -> None:
+    def write(self, project: str, outcomes: Sequence[Outcome]) -> tuple[InvalidInput, ...]:
         """Write them all.
 
-        Raises:
-            InvalidInput: A file cannot be written any more.
+        Returns:
+            Why files cannot be written any more: that is no reason to keep the outcomes back.
         """
         from task_manager.ci.reports import as_junit, as_sarif
         from task_manager.ci.summary import as_summary
 
+        def summary() -> bytes:
+            return as_summary(project, outcomes).encode("utf-8", "replace")
+
         makers: list[tuple[Path | None, Callable[[], bytes]]] = [
             (self.junit, partial(as_junit, project, outcomes)),
             (self.sarif, partial(as_sarif, project, outcomes)),
-            (self.summary, lambda: as_summary(project, outcomes).encode("utf-8", "replace")),
+            (self.summary, summary),
+            (self.step_summary, summary),
         ]
-        for path, make in makers:
-            if path is not None:
-                write_file(path, make())
-        if self.step_summary is not None:
-            text = as_summary(project, outcomes).encode("utf-8", "replace")
-            write_file(self.step_summary, text, append=True)
+        tried = [self._written(path, make()) for path, make in makers if path is not None]
+        return tuple(filter(None, tried))
+
+    def _written(self, path: Path, content: bytes) -> InvalidInput | None:
+        from task_manager.errors import InvalidInput
+
+        try:
+            write_file(path, content, append=path == self.step_summary)
+        except InvalidInput as error:
+            return error
+        return None
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -158,6 +170,23 @@ async def export(
     Call it in the root of the repository. A job's command is one that people can run by hand, too.
     """
     from task_manager.ci.pipelines import PIPELINES, PipelineOptions
+
+    project = _read(file)
+    options = PipelineOptions(_path_within(file), engine, **given(install=install))
+    text = PIPELINES[service](project, options)
+    if output is None:
+        session.output.show({"service": service, "pipeline": text}, text.rstrip("\n"))
+        return
+    write_file(output, text)
+    session.output.show({"service": service, "written": output}, str(output))
+
+
+def _read(file: Path, templates: Collection[str] | None = None) -> ProjectFile:
+    """What the file says.
+
+    Raises:
+        InvalidInput: It is not there, something in it is wrong, or it has no tasks.
+    """
     from task_manager.errors import InvalidInput
     from task_manager.project_file import read_project_file
 
@@ -166,16 +195,10 @@ async def export(
             f"There is no project file {file}.",
             remedy=f"Write one of a project: task-manager project export PROJECT --output {PROJECT_FILE}",
         )
-    project = read_project_file(file)
+    project = read_project_file(file, templates=templates)
     if not project.tasks:
-        raise InvalidInput(f"{file} has no tasks: there is nothing to run.")
-    options = PipelineOptions(_path_within(file), engine, **given(install=install))
-    text = PIPELINES[service](project, options)
-    if output is None:
-        session.output.show({"service": service, "pipeline": text}, text.rstrip("\n"))
-        return
-    write_file(output, text)
-    session.output.show({"service": service, "written": output}, str(output))
+        raise InvalidInput(f"{file} has no tasks: there is nothing to run.", remedy="Add one below `tasks`.")
+    return project
 
 
 def _path_within(file: Path) -> str:
@@ -229,10 +252,15 @@ async def run(
         started = await workflows.execute_workflows_for_project(project.id, skip_cache=skip_cache)
         states = await carry_out(session, application, started)
         outcomes = [await _outcome(application, project, title, state) for title, state in states]
-    reports.write(chosen.name, [one for one in outcomes if chosen.titles is None or one.title in chosen.titles])
+    shown = [one for one in outcomes if chosen.titles is None or one.title in chosen.titles]
+    unwritten = reports.write(chosen.name, shown)
     _annotate(outcomes, annotations, as_json=session.json)
     session.output.show(project_data(project, states), Text(), project_report(states, session.output.width))
+    for error in unwritten:
+        session.output.error(error)
     finish([state for _, state in states])
+    if unwritten:
+        raise typer.Exit(ExitCode.FAILED)
 
 
 @dataclass(frozen=True)
@@ -278,10 +306,10 @@ async def _store_file(application: Application, path: Path, keys: Sequence[str])
     from task_manager.artifacts import remove_run_folders
     from task_manager.ci.selection import part_of
     from task_manager.models import utc_now
-    from task_manager.project_file import new_project, read_project_file
+    from task_manager.project_file import new_project
     from task_manager.renewed_projects import store_renewed
 
-    file = read_project_file(path, templates={template.id for template in application.templates.list()})
+    file = _read(path, {template.id for template in application.templates.list()})
     folder = await asyncio.to_thread(path.resolve)
     new = new_project(part_of(file, keys) if keys else file, folder.parent, utc_now())
     stored = await application.store.run(store_renewed, new, "ci")
