@@ -19,6 +19,12 @@ from task_manager.config import ImagePolicy, Settings
 from task_manager.errors import EngineUnavailable, TaskManagerError
 
 _DOCTOR_SECONDS = 60.0
+_SETTINGS = {
+    "max_processes": "engine_limits.processes",
+    "max_memory": "engine_limits.memory",
+    "max_output": "engine_limits.output",
+}
+"""The engine's own settings that its examination names, with what they are called here."""
 
 
 class _Report(BaseModel):
@@ -114,7 +120,9 @@ async def _examine_machine(settings: Settings) -> tuple[Check, ...]:
     process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
     try:
         stdout, stderr = await asyncio.wait_for(process.communicate(), _DOCTOR_SECONDS)
-        return tuple(Check.model_validate(finding) for finding in json.loads(stdout)["findings"])
+        return tuple(
+            Check.model_validate(finding) for finding in json.loads(_in_our_words(stdout.decode()))["findings"]
+        )
     except TimeoutError:
         process.kill()
         await process.wait()
@@ -122,6 +130,13 @@ async def _examine_machine(settings: Settings) -> tuple[Check, ...]:
     except ValueError:
         message = stderr.decode(errors="replace").strip() or "The examination of the machine told nothing."
         return (_failed("machine", EngineUnavailable(message)),)
+
+
+def _in_our_words(text: str) -> str:
+    """What the engine says, with the settings by the names that they have here."""
+    for name, setting in _SETTINGS.items():
+        text = text.replace(f"setting {name}", f"setting {setting}")
+    return text
 
 
 def _failed(name: str, error: TaskManagerError) -> Check:

@@ -83,27 +83,37 @@ class InvalidInput(TaskManagerError):
 _FEW = 8
 """So many names are told in full to somebody who asked for one that is not there."""
 
+_REPEATED = 200
+"""So many characters of a name that is not there are repeated: as many as a name has."""
+
+_LISTED = ("project", "task", "template", "run", "trigger", "schedule", "hook", "container", "token")
+"""Kinds that `task-manager KIND list` lists."""
+
 
 class NotFound(InvalidInput):
     """No record of that kind has that id."""
 
     code = "not_found"
 
-    def __init__(self, kind: str, identifier: str, *, known: Iterable[str] = (), remedy: str = "") -> None:
+    def __init__(
+        self, kind: str, identifier: str, *, known: Iterable[str] = (), names: Iterable[str] = (), remedy: str = ""
+    ) -> None:
         """Name what is missing, and what is near.
 
         Args:
             kind: What was looked for, such as `task`.
-            identifier: The id or name that was given.
+            identifier: The id or name that was given; of a long one, the beginning is repeated.
             known: Ids or names that exist; the closest are offered, or all of them when they are few.
-            remedy: What to do next; by default what there is instead.
+            names: Of those that are known, what people call them, where they have ids as well.
+            remedy: What to do next; by default what there is instead, or how to see that.
         """
         exist = list(known)
-        near = near_misses(identifier, exist)
+        wanted = identifier if len(identifier) <= _REPEATED else f"{identifier[: _REPEATED - 1]}…"
+        near = near_misses(wanted, exist)
         super().__init__(
-            f"There is no {kind} {identifier!r}.",
-            remedy=remedy or _what_there_is(near, exist),
-            details={"kind": kind, "id": identifier, "near": near},
+            f"There is no {kind} {wanted!r}.",
+            remedy=remedy or _what_there_is(near, list(names) or exist) or _how_to_see(kind),
+            details={"kind": kind, "id": wanted, "near": near},
         )
 
 
@@ -315,6 +325,10 @@ def _what_there_is(near: Sequence[str], exist: Sequence[str]) -> str:
     if near:
         return f"Did you mean {', '.join(near)}?"
     return f"There is: {', '.join(exist)}." if 0 < len(exist) <= _FEW else ""
+
+
+def _how_to_see(kind: str) -> str:
+    return f"See what there is: task-manager {kind} list." if kind in _LISTED else ""
 
 
 def near_misses(word: str, known: Iterable[str], limit: int = 3, cutoff: float = 0.6) -> list[str]:

@@ -44,7 +44,7 @@ class DeliveryState(StrEnum):
 def _http(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.fragment:
-        raise ValueError("an address such as https://example.org/hook, without a user or a fragment")
+        raise ValueError("this must be an address such as https://example.org/hook, without a user or a fragment")
     return value
 
 

@@ -16,7 +16,7 @@ from task_manager.documents import Place, place_text
 from task_manager.errors import near_misses
 
 _MAXIMUM_SHOWN = 40
-_SECRET_FIELD = "secrets"  # noqa: S105  # the name of a field
+_SECRET_FIELDS = frozenset({"secrets", "secret"})  # a secret's value may stand where its place is asked for
 _CODES = {"missing": "missing_field", "extra_forbidden": "unknown_field"}
 _BOUNDS = {"gt": "more than", "ge": "at least", "lt": "less than", "le": "at most"}
 
@@ -202,7 +202,7 @@ def _missing(detail: ErrorDetails) -> _Words:
 
 
 def _text_expected(detail: ErrorDetails) -> _Words:
-    quotable = isinstance(detail["input"], int | float | date) and _SECRET_FIELD not in detail["loc"]
+    quotable = isinstance(detail["input"], int | float | date) and _SECRET_FIELDS.isdisjoint(detail["loc"])
     return _Words("text", remedy=f'Put it in quotes: "{_plain(detail["input"])}".' if quotable else "")
 
 
@@ -298,7 +298,7 @@ _DESCRIPTIONS: Mapping[str, Callable[[ErrorDetails], _Words]] = {
 def _shown(detail: ErrorDetails) -> str:
     """A value as a message names it; never one that could be a secret."""
     value = detail["input"]
-    if _SECRET_FIELD in detail["loc"]:
+    if not _SECRET_FIELDS.isdisjoint(detail["loc"]):
         return "the value"
     if isinstance(value, Mapping):
         return "a mapping"

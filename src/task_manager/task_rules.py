@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
+from task_manager.conversion.forms import PIPELINE_FORMS
 from task_manager.errors import Conflict, DependencyCycle, InvalidInput, NotFound, SourceNotFound, near_misses
 from task_manager.graph import find_cycle
 from task_manager.model_findings import model_findings
@@ -34,7 +35,8 @@ def checked(model: type[R], data: Mapping[str, object]) -> R:
     try:
         record = model.model_validate(dict(data))
     except ValidationError as error:
-        findings = [(finding.place, finding.located("the whole")) for finding in model_findings(error, model, data)]
+        found = model_findings(error, model, data, PIPELINE_FORMS)
+        findings = [(one.place, one.located("") if one.place else str(one)) for one in found]
         raise InvalidInput(
             "\n".join(message for _, message in findings),
             details={"findings": [{"path": list(path), "message": message} for path, message in findings]},

@@ -217,6 +217,8 @@ def test_engine_doctor_and_info_say_what_would_be_used(cli: Cli, project: Path) 
     assert doctor["usable"]
     assert doctor["kind"] == "embedded"
     assert {"session", "user namespaces"} <= {check["name"] for check in doctor["checks"]}
+    details = {check["name"]: check["detail"] for check in doctor["checks"]}
+    assert "the setting engine_limits.memory" in details["limit of memory"], "not the engine's own name of it"
     assert "configured: engine = embedded" in cli("engine", "info").stdout
 
 

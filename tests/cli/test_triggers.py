@@ -46,8 +46,10 @@ def test_a_template_takes_inputs_and_places_of_the_payload(cli: Cli, textkit: Pa
 
 def test_what_cannot_be_used_is_told(cli: Cli, textkit: Path, tmp_path: Path) -> None:
     add = ("trigger", "add", "t", "--source", "github")
-    assert "either a task or a project" in cli(*add, *SECRET, code=2).stderr
-    assert "secret" in cli(*add, "--secret", "s3cret", "--task", "Test", code=2).stderr
+    assert cli(*add, *SECRET, code=2).stderr == "Error: A trigger starts either a task or a project.\n"
+    refusal = cli(*add, "--secret", "s3cret", "--task", "Test", code=2).stderr
+    assert "never its value: env:NAME or file:PATH" in refusal
+    assert "s3cret" not in refusal
     assert "--if /action=opened" in cli(*add, *SECRET, "--task", "Test", "--if", "/action", code=2).stderr
     assert "did you mean" in cli(*add, *SECRET, "--task", "Tset", code=2).stderr.lower()
     assert "cannot be read" in cli("trigger", "test", tmp_path / "none", "--source", "github", code=2).stderr

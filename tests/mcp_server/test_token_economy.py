@@ -96,10 +96,15 @@ async def test_other_tools_are_found_and_called_through_one(agent: Agent) -> Non
     found = (await agent.call("more_tools", query="cancel"))["tools"]
     assert found[0]["name"] == "cancel_run"
     assert found[0]["input_schema"]["required"] == ["run_id"]
+    named = [one["name"] for one in (await agent.call("more_tools", query="the logs of a run"))["tools"]]
+    assert named[0] == "get_run_logs"
+    assert len(named) < 5, "not all that have a word in common, each with its schema"
     made = await agent.more("create_project", name="from afar")
     assert made["name"] == "from afar"
     error = await agent.error("more_tools", name="create_projects")
     assert (error["code"], error["details"]["near"][0]) == ("not_found", "create_project")
+    error = await agent.error("get_run_result", run_id="x" * 5000)
+    assert (len(str(error)) < 1000, error["remedy"]) == (True, "See what there is: list_runs.")
     error = await agent.error("more_tools", name="create_project", arguments={"title": "x"})
     assert (error["code"], "title" in error["message"]) == ("invalid_input", True)
 

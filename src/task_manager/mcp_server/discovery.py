@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+from typing import Any, Final
 
 from mcp.server.mcpserver import Context, MCPServer
 from mcp_types import CallToolResult, TextContent
@@ -15,6 +16,8 @@ from task_manager.mcp_server.gateway import input_schema
 from task_manager.mcp_server.toolset import RegisteredTool, Toolset, tool
 from task_manager.mcp_server.views import FoundTool, MoreToolsView
 from task_manager.models import TokenScope
+
+_FILLERS: Final = {"all", "and", "for", "from", "how", "that", "the", "what", "with"}
 
 
 class Discovery:
@@ -47,12 +50,14 @@ class Discovery:
         return MoreToolsView(answer=await self._call(name, arguments or {}, context))
 
     async def _find(self, query: str) -> MoreToolsView:
-        words = query.casefold().split()
+        words = set(re.findall(r"\w{3,}", query.casefold().replace("_", " "))) - _FILLERS
         hidden = [one for one in self._toolset.tools.values() if not one.declaration.listed and _may(one)]
         if not words:
             return MoreToolsView(tools=[FoundTool(name=one.name, description=one.description) for one in hidden])
         scored = [(sum(word in _text(one) for word in words), one) for one in hidden]
-        found = [one for score, one in sorted(scored, key=lambda pair: -pair[0]) if score]
+        best = max((score for score, _ in scored), default=0)
+        # Words such as "run" stand nearly everywhere: what has no more than half of the best is left out.
+        found = [one for score, one in sorted(scored, key=lambda pair: -pair[0]) if 2 * score > best]
         self._toolset.register(*(one.name for one in found))
         schemas = {one.name: input_schema(one.input_schema) for one in await self._server.list_tools()}
         described = [

@@ -26,6 +26,9 @@ _TOOLS: Final[tuple[tuple[str, str], ...]] = (
     (r"task create", "create_task"),
     (rf"template show {_ARGUMENT}", "get_workflow_template(template_id={})"),
     (r"template list", "list_workflow_templates"),
+    (r"task list", "list_tasks"),
+    (r"run list", "list_runs"),
+    (r"project list", "list_projects"),
     (rf"project run {_ARGUMENT}", "execute_workflows_for_project(project_id={})"),
 )
 _PATTERNS: Final = tuple((re.compile(rf"`?task-manager {command}(?![\w-])`?"), call) for command, call in _TOOLS)

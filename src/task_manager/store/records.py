@@ -71,7 +71,8 @@ def called(kind: str, known: Sequence[N], wanted: str) -> N:
     for one in known:
         if wanted in (one.id, one.name):
             return one
-    raise NotFound(kind, wanted, known=[name for one in known for name in (one.id, one.name)])
+    names = [one.name for one in known]
+    raise NotFound(kind, wanted, known=[*names, *(one.id for one in known)], names=names)
 
 
 class RecordTable(Generic[R]):
@@ -352,8 +353,8 @@ class NamedTable(RevisedTable[R]):
         is_wanted = self.table.c[self._name] == wanted
         ids = c.scalars(self.matching(**among).with_only_columns(self.table.c.id).where(is_wanted)).all()
         if not ids:
-            known = self._newest(c, "id", **among) + self._newest(c, self._name, **among)
-            raise NotFound(self.kind, wanted, known=known)
+            names = self._newest(c, self._name, **among)
+            raise NotFound(self.kind, wanted, known=[*self._newest(c, "id", **among), *names], names=names)
         if len(ids) > 1:
             raise InvalidInput(
                 f"{len(ids)} {self.kind}s are called {wanted!r}: {', '.join(sorted(ids))}.",
