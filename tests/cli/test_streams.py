@@ -12,11 +12,13 @@ from typing import Any, get_args
 
 import pytest
 from jsonschema import Draft202012Validator
+from rich.console import Console
 from typer.main import get_command
 
 from task_manager.cli import choices
 from task_manager.cli.app import app, run
 from task_manager.cli.exit_codes import ExitCode, of_error, of_run
+from task_manager.cli.output import table, write_text
 from task_manager.errors import EngineUnavailable, InvalidPipeline, RegistryUnreachable, StepFailed, StoreFull
 from task_manager.hook_records import DeliveryState, HookForm
 from task_manager.models import Priority, WorkflowType
@@ -85,6 +87,57 @@ def test_misuse_ends_with_2_and_tells_how_it_is_used(process: Cli, arguments: tu
     answer = process(*arguments, code=2)
     assert "Error: " in answer.stderr or "Usage: " in answer.stdout
     assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("run",), ("engine", "cache")])
+def test_a_group_alone_shows_its_help_and_no_empty_error(process: Cli, arguments: tuple[str, ...]) -> None:
+    answer = process(*arguments, code=2)
+    assert "Usage: " in answer.stdout
+    assert answer.stderr == ""
+
+
+def test_a_value_that_is_no_choice_is_told_in_plain_words(process: Cli) -> None:
+    answer = process("task", "list", "--status", "odd", code=2)
+    assert answer.stderr.startswith("Error: Invalid value for '--status': 'odd' is not one of 'todo', ")
+
+
+def test_ctrl_c_while_modules_are_loaded_ends_with_130_and_says_nothing() -> None:
+    program = (
+        "import sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'typer': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from task_manager.cli import main; main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (ExitCode.CANCELLED, "", "")
+
+
+def in_terminal(renderable: Any, width: int) -> str:
+    console = Console(force_terminal=True, width=width, color_system=None)
+    with console.capture() as capture:
+        console.print(renderable)
+    return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
+
+
+def test_a_table_whose_words_do_not_fit_the_terminal_is_told_row_by_row() -> None:
+    rows = [("run-1m82gmzxq-2e9dseck0hw", "Run the tests", "15 s"), ("run-2", "Check", None)]
+    drawn = table(["!Run", "Task", ">Time"], rows, empty="None.")
+    assert in_terminal(drawn, 41).splitlines()[0].split() == ["Run", "Task", "Time"]
+    assert in_terminal(drawn, 34) == (
+        "Run   run-1m82gmzxq-2e9dseck0hw\nTask  Run the tests\nTime  15 s\n\nRun   run-2\nTask  Check\n"
+    )
+
+
+def test_a_file_that_somebody_asked_for_is_written_whole_or_stays(tmp_path: Path) -> None:
+    kept = tmp_path / "kept.yaml"
+    kept.write_text("as it was")
+    kept.chmod(0o640)
+    write_text(tmp_path / "new" / "file.yaml", "text")
+    write_text(kept, "new")
+    assert (tmp_path / "new" / "file.yaml").read_text() == "text"
+    assert (kept.read_text(), kept.stat().st_mode & 0o777) == ("new", 0o640)
 
 
 def test_misuse_is_told_in_json_where_json_was_asked_for(process: Cli) -> None:

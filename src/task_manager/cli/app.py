@@ -110,7 +110,9 @@ def run(arguments: Sequence[str]) -> int:
 def _explain_misuse(error: typer.TyperException, *, as_json: bool) -> None:
     context: typer.Context | None = getattr(error, "ctx", None)
     path = context.command_path if context else PROGRAM
-    message = error.format_message()
+    message = error.format_message().replace("Value error, ", "")  # pydantic's words before those of a choice
+    if not message:  # a group alone was named: its help is shown already
+        return
     Output(as_json=as_json).problem(
         message, f"`{path} --help` shows how it is used.", {"code": "usage", "message": message, "command": path}
     )

@@ -217,6 +217,11 @@ def _summary(views: Sequence[RunView], now: datetime) -> str:
     return f"\n{over} of {len(views)} done, {seconds_text((ended - began).total_seconds())}"
 
 
+def time_text(run: WorkflowRun) -> str:
+    """How long a run has worked, or worked, for people; one that took an earlier result is called cached."""
+    return "cached" if run.original_run_id else seconds_text(run_seconds(run, utc_now()))
+
+
 def run_seconds(run: WorkflowRun, now: datetime | None = None) -> float | None:
     """How long a run has worked, or worked; none before it began.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -27,6 +28,9 @@ async def serve(session: Session) -> None:
     """
     from task_manager.mcp_server.stdio import serve_stdio
 
+    if sys.stdin.isatty():
+        session.output.note("Waiting for an agent's messages on standard input. To let an agent's program start this:")
+        session.output.note("task-manager mcp install --help. Ctrl-C ends it.")
     await serve_stdio(session.settings())
 
 

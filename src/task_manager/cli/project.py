@@ -169,9 +169,7 @@ async def export(
 
 async def status(session: Session, project: ProjectArgument) -> None:
     """Show how far a project's tasks are, each with its latest run."""
-    from task_manager.cli.live import run_seconds
-    from task_manager.models import utc_now
-    from task_manager.results.wording import seconds_text
+    from task_manager.cli.live import time_text
 
     async with session.application() as application:
         found = await application.tasks.get_project(project)
@@ -181,7 +179,7 @@ async def status(session: Session, project: ProjectArgument) -> None:
             task.title,
             status_text(task.status),
             status_text(latest.status) if latest else "",
-            seconds_text(run_seconds(latest, utc_now())) if latest else "",
+            time_text(latest) if latest else "",
             Text(latest.reason.text if latest and latest.reason else "", style="dim"),
         )
         for task, latest in work

@@ -78,9 +78,8 @@ async def list_(
 ) -> None:
     """List runs, the newest first."""
     from task_manager.cli.execution import titles_of
-    from task_manager.cli.live import run_seconds
+    from task_manager.cli.live import time_text
     from task_manager.models import utc_now
-    from task_manager.results.wording import seconds_text
 
     async with session.application() as application:
         where = await _filter(
@@ -102,7 +101,7 @@ async def list_(
             run.id,
             titles[run.task_id],
             status_text(run.status),
-            seconds_text(run_seconds(run, utc_now())),
+            time_text(run),
             moment_text(run.created_at, utc_now()),
         )
         for run in page.items

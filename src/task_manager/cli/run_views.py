@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from task_manager.cli.diagnosis_views import failure
-from task_manager.cli.live import remaining_text, run_seconds, steps_text
+from task_manager.cli.live import remaining_text, run_seconds, steps_text, time_text
 from task_manager.cli.output import fields, table
 from task_manager.cli.statuses import label, status_text, symbol
 from task_manager.models import Artifact, Project, StepRecord, WorkflowRun, utc_now
@@ -219,7 +219,7 @@ def summary_table(states: Iterable[tuple[str, RunState]], *, with_artifacts: boo
         (
             title,
             status_text(state.run.status),
-            "cached" if state.run.original_run_id else seconds_text(run_seconds(state.run)),
+            time_text(state.run),
             Group(Text(headline(state)), *(_artifact_line(one) for one in state.artifacts if with_artifacts)),
         )
         for title, state in states
