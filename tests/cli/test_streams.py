@@ -18,7 +18,7 @@ from typer.main import get_command
 from task_manager.cli import choices
 from task_manager.cli.app import app, run
 from task_manager.cli.exit_codes import ExitCode, of_error, of_run
-from task_manager.cli.output import table, write_text
+from task_manager.cli.output import table, write_file
 from task_manager.errors import EngineUnavailable, InvalidPipeline, RegistryUnreachable, StepFailed, StoreFull
 from task_manager.hook_records import DeliveryState, HookForm
 from task_manager.models import Priority, WorkflowType
@@ -134,8 +134,8 @@ def test_a_file_that_somebody_asked_for_is_written_whole_or_stays(tmp_path: Path
     kept = tmp_path / "kept.yaml"
     kept.write_text("as it was")
     kept.chmod(0o640)
-    write_text(tmp_path / "new" / "file.yaml", "text")
-    write_text(kept, "new")
+    write_file(tmp_path / "new" / "file.yaml", "text")
+    write_file(kept, b"new")
     assert (tmp_path / "new" / "file.yaml").read_text() == "text"
     assert (kept.read_text(), kept.stat().st_mode & 0o777) == ("new", 0o640)
 
