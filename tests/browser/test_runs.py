@@ -201,6 +201,24 @@ def test_what_there_is_not_is_said_in_words_with_a_way_out(visit: Visit) -> None
     visitor.complaints.clear()
 
 
+def test_a_page_says_that_its_run_was_removed(visit: Visit, server: DashboardServer, project: str) -> None:
+    task = server.task("Removed meanwhile", project, shell("say", "echo said"))["id"]
+    run = server.run(task)
+    assert server.ended(run) == "succeeded"
+    page = visit().open(f"/runs/{run}")
+    assert server.api.delete(f"/tasks/{task}", headers={"If-Match": "*"}).is_success
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"There is no run '{run}'.")
+    expect(page.get_by_role("tab")).to_have_count(0)
+
+
+def test_parts_of_a_run_are_chosen_by_arrow_keys(visit: Visit, server: DashboardServer, project: str) -> None:
+    page = visit().open(f"/runs/{server.run(server.task('By keys', project, shell('say', 'echo said'))['id'])}")
+    page.get_by_role("tab", name="Inputs").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.get_by_role("tab", name="Cache")).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_role("tab", name="Cache")).to_be_focused()
+
+
 def test_a_run_names_its_tab_and_leads_to_its_task(visit: Visit, server: DashboardServer, project: str) -> None:
     task = server.task("Named in the tab", project, shell("say", "echo said"))["id"]
     page = visit().open(f"/runs/{server.run(task)}")

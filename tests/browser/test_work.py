@@ -56,6 +56,8 @@ def test_a_project_and_a_task_are_made_run_and_seen_live_on_board_and_graph(
     page.get_by_label("timeout").fill("soon")
     page.get_by_role("button", name="Create task").click()
     expect(page.locator("#field-input-timeout-problem")).to_contain_text("Expected a number")
+    expect(page.get_by_label("timeout")).to_be_focused()
+    expect(page.get_by_label("timeout")).to_be_in_viewport()
     visitor.picture("task-form-problems")
     page.get_by_label("timeout").fill("60")
     page.get_by_role("button", name="Create task").click()

@@ -56,7 +56,7 @@ class _Run:
             "follow": self._follow,
             "preview": self._preview,
         }
-        await self._add(self._load, lambda of: run.head(of, may_run=self._page.visitor.may_run), does)
+        await self._add(self._load_head, lambda of: run.head(of, may_run=self._page.visitor.may_run), does)
         await self._add(self._load, self._draw_steps, does)
         with ui.element("section").classes("card").props('aria-label="Parts of the run"'):
             await self._add(self._load, lambda of: [run.tabs(self._tab, of)], does)
@@ -80,9 +80,14 @@ class _Run:
         return True
 
     async def _add(self, load: object, draw: object, does: object) -> None:
+        concerns = self._concerns if self._sections else self._concerns_head
         self._sections.append(
-            await self._page.section(load, draw, concerns=self._concerns, does=does)  # type: ignore[arg-type]
+            await self._page.section(load, draw, concerns=concerns, does=does)  # type: ignore[arg-type]
         )
+
+    def _concerns_head(self, batch: Batch) -> bool:
+        """Whether something happened to the run, or it may have been removed, which no event tells."""
+        return self._run_id in batch.runs or not batch.runs
 
     def _concerns(self, batch: Batch) -> bool:
         """Whether something happened to the run, or its estimate has aged."""
@@ -97,6 +102,13 @@ class _Run:
             self._tab = "result" if facts.is_over and facts.state.diagnosis is None and facts.result else "log"
         self._choose_first_log(facts)
         return facts
+
+    async def _load_head(self) -> run.RunFacts:
+        try:
+            return await self._load()
+        except NotFound:
+            self._page.go(f"/runs/{self._run_id}")  # Every part of the page was about it.
+            raise
 
     def _choose_first_log(self, facts: run.RunFacts) -> None:
         """Show the log of the step that was chosen, else of the one that is of most interest now."""

@@ -61,6 +61,27 @@
     }
   });
 
+  // A form that was not taken leads to its first problem, which may be far above the button.
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    const show = () => {
+      const problem = form.querySelector("[aria-invalid=true]") ?? form.querySelector("[role=alert]");
+      if (!problem) return;
+      stop();
+      problem.focus({ preventScroll: true });
+      problem.scrollIntoView({ block: "center" });
+    };
+    const changes = new MutationObserver(show);
+    const later = setTimeout(show, 1500);
+    const end = setTimeout(() => stop(), 10000);
+    function stop() {
+      changes.disconnect();
+      clearTimeout(later);
+      clearTimeout(end);
+    }
+    changes.observe(form, { childList: true, subtree: true, attributes: true, attributeFilter: ["aria-invalid"] });
+  });
+
   const units = [[86400, "d"], [3600, "h"], [60, "min"]];
   function ago(seconds) {
     for (const [length, unit] of units) if (seconds >= length) return `${Math.floor(seconds / length)} ${unit} ago`;

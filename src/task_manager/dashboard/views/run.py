@@ -18,6 +18,7 @@ from task_manager.dashboard.views.named_runs import named
 from task_manager.dashboard.views.parts import button, card, empty, facts, meter, table
 from task_manager.dashboard.views.step_pictures import step_graph, time_line
 from task_manager.dashboard.views.tree import Node, action, h
+from task_manager.failure_rules import FailureClass
 from task_manager.models import Event, utc_now
 from task_manager.queue_explanation import Wait
 from task_manager.results.schemas import WorkflowResult, parse_result
@@ -33,6 +34,10 @@ TABS: Final = {
     "inputs": "Inputs",
 }
 """The parts of a run's page below its steps."""
+
+_TO_BE_CORRECTED: Final = frozenset(
+    {FailureClass.CONFIGURATION, FailureClass.DETERMINISTIC, FailureClass.OUTPUT_INVALID}
+)
 
 
 @dataclass(frozen=True)
@@ -109,19 +114,17 @@ def _why(of: RunFacts) -> Node | None:
 
 
 def _buttons(of: RunFacts) -> list[Node]:
-    run = of.state.run
     if not of.is_over:
         stop = action("cancel", confirm="Cancel this run?")
         return [button("Cancel", stop, icon_name="stop", look="danger")]
-    again = "Run again" if run.status.value == "succeeded" else "Retry"
+    again = "Run again" if of.state.run.status.value == "succeeded" else "Retry"
+    diagnosis = of.state.diagnosis
+    # The same again would fail again: what helps is to correct something, and to begin with that.
+    looks_of = ("", "primary") if diagnosis and diagnosis.failure_class in _TO_BE_CORRECTED else ("primary", "")
+    same, now = "The same files and parameters again.", "With the task and its files as they are now."
     return [
-        button(again, action("rerun"), icon_name="again", look="primary", title="The same files and parameters again."),
-        button(
-            "Start the task anew",
-            action("start"),
-            icon_name="play",
-            title="With the task and its files as they are now.",
-        ),
+        button(again, action("rerun"), icon_name="again", look=looks_of[0], title=same),
+        button("Start the task anew", action("start"), icon_name="play", look=looks_of[1], title=now),
     ]
 
 
