@@ -74,6 +74,8 @@ def test_a_body_that_comes_in_parts_without_a_length_is_limited_too(client: http
         ("GET", "/projects?limit=501", (400, "invalid_request")),
         ("GET", "/projects?limit=many", (400, "invalid_request")),
         ("GET", "/projects?cursor=nonsense", (422, "invalid_input")),
+        ("GET", "/runs?state=failed", (400, "invalid_request")),
+        ("DELETE", "/cache/entries?tasks=one&every=true", (400, "invalid_request")),
         ("GET", "/projects?cursor=WyJhIiwgMV0", (422, "invalid_input")),
         ("GET", "/runs?status=done", (400, "invalid_request")),
         ("GET", "/runs?since=yesterday", (400, "invalid_request")),

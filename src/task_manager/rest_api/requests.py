@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Header, Path, Query, Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic_core import from_json
 from starlette.exceptions import HTTPException
@@ -15,7 +16,7 @@ from starlette.exceptions import HTTPException
 from task_manager.application import Application
 from task_manager.identity import IDENTITY_KEY, Identity
 from task_manager.models import TokenScope
-from task_manager.rest_api.problems import Forbidden, UnsupportedMediaType
+from task_manager.rest_api.problems import Forbidden, InvalidRequest, UnsupportedMediaType
 from task_manager.store.paging import DEFAULT_LIMIT, MAX_LIMIT
 
 MOST_BODY_BYTES: Final = 2 * 1024 * 1024
@@ -65,6 +66,31 @@ def _check(request: Request, needed: TokenScope) -> None:
             remedy=f"Use one of scope {needed}: task-manager token create NAME --scope {needed}.",
             details={"scope": identity.scope.value, "needed": needed.value},
         )
+
+
+async def check_query(request: Request) -> None:
+    """Refuse parameters that the operation does not have: a filter whose name is mistyped would leave nothing out.
+
+    Raises:
+        InvalidRequest: There is one.
+    """
+    if not request.query_params:
+        return
+    known = set(_names_asked_by(request.scope["route"].dependant))
+    unknown = sorted(set(request.query_params) - known)
+    if unknown:
+        findings = [{"path": ["query", name], "message": "There is no such parameter"} for name in unknown]
+        raise InvalidRequest(
+            f"There is no parameter {', '.join(map(repr, unknown))} here.",
+            remedy=f"There is: {', '.join(sorted(known))}." if known else "There is none.",
+            details={"findings": findings},
+        )
+
+
+def _names_asked_by(dependant: Dependant) -> Iterator[str]:
+    yield from (one.alias for one in dependant.query_params)
+    for needed in dependant.dependencies:
+        yield from _names_asked_by(needed)
 
 
 async def longest_stream(request: Request) -> float:

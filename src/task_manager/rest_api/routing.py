@@ -9,7 +9,7 @@ from starlette.convertors import PathConvertor, register_url_convertor
 
 from task_manager.errors import InvalidInput, StoreError
 from task_manager.rest_api.problems import InvalidRequest, UnsupportedMediaType, documented, documented_status
-from task_manager.rest_api.requests import JsonRoute, check_scope
+from task_manager.rest_api.requests import JsonRoute, check_query, check_scope
 
 EVERYWHERE: Final[dict[int | str, dict[str, Any]]] = {
     **documented(InvalidRequest, InvalidInput, StoreError),
@@ -47,4 +47,5 @@ def router(subject: str, about: str, *, is_signed: bool = False) -> APIRouter:
     TAGS[subject] = about
     if is_signed:
         return APIRouter(tags=[subject], responses=EVERYWHERE)
-    return APIRouter(tags=[subject], responses=EVERYWHERE, route_class=JsonRoute, dependencies=[Depends(check_scope)])
+    checks = [Depends(check_scope), Depends(check_query)]
+    return APIRouter(tags=[subject], responses=EVERYWHERE, route_class=JsonRoute, dependencies=checks)
