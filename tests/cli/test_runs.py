@@ -250,6 +250,7 @@ def test_an_interrupted_command_cancels_its_runs(cli: Cli, add: AddTask, tmp_pat
     assert "Traceback" not in stderr
     asyncio.run(until(lambda: not processes_with(mark)))
     assert [run["status"] for run in cli("run", "list", "--json").data["items"]] == ["cancelled"]
+    assert cli("run", "status", "Wait").stdout.count("Cancelled by") == 1
 
 
 def test_a_run_of_a_paused_project_says_what_it_waits_for(cli: Cli, add: AddTask) -> None:

@@ -161,3 +161,15 @@ async def test_prompts_are_short_and_name_their_subject(agent: Agent) -> None:
     text = str(shown.messages[0].content)
     assert "run-1" in text
     assert len(text) < 1000
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "told"),
+    [("nothing", {}, "Unknown prompt: nothing"), ("plan_project", {}, "Missing required arguments: {'goal'}")],
+)
+async def test_a_prompt_that_cannot_be_filled_in_is_told_as_such(
+    agent: Agent, name: str, arguments: dict[str, str], told: str
+) -> None:
+    with pytest.raises(MCPError, match=told) as caught:
+        await agent.client.get_prompt(name, arguments)
+    assert caught.value.error.code == INVALID_PARAMS

@@ -232,9 +232,10 @@ async def run(
 ) -> None:
     """Run a project's tasks here, wait for their ends, and tell of them in the forms that services read.
 
-    Exit codes: 0 all succeeded; 1 a task failed, timed out or was lost; 2 something given cannot be used, nothing was
-    run; 3 no engine could be used; 130 cancelled. Reports are written whenever the runs came to their ends, and a
-    summary is also appended to the file that GITHUB_STEP_SUMMARY names. With --task, reports are of those tasks alone.
+    Exit codes: 0 all succeeded; 1 a task failed, timed out or was lost, or a report could not be written in the end;
+    2 something given cannot be used, nothing was run; 3 no engine could be used; 130 cancelled. Reports are written
+    whenever the runs came to their ends, and a summary is also appended to the file that GITHUB_STEP_SUMMARY names.
+    With --task, reports are of those tasks alone.
     """
     from task_manager.cli.execution import carry_out, finish
     from task_manager.cli.run_views import project_data, project_report

@@ -18,16 +18,17 @@ from task_manager.results.wording import counted
 _BRIEF = 5
 
 
-def failure(diagnosis: Diagnosis | None, *, brief: bool = False) -> RenderableType | None:
+def failure(diagnosis: Diagnosis | None, *, told: str = "", brief: bool = False) -> RenderableType | None:
     """Where and why a run failed, and what to do next; None when it did not.
 
     Args:
         diagnosis: Of the run.
+        told: A line that is shown already.
         brief: Whether only the first thing to do is told, and few changes.
     """
     if diagnosis is None:
         return None
-    lines = (Padding(Text(line, overflow="fold"), (0, 0, 0, 4)) for line in diagnosis.lines)
+    lines = (Padding(Text(line, overflow="fold"), (0, 0, 0, 4)) for line in diagnosis.lines if line != told)
     return Group(*_step(diagnosis), *lines, *_explanation(diagnosis, brief=brief))
 
 

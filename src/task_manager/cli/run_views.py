@@ -54,7 +54,7 @@ def run_report(state: RunState, title: str, progress: Progress | None = None) ->
     """
     parts = [
         run_heading(state.run, title, headline(state)),
-        failure(state.diagnosis),
+        failure(state.diagnosis, told=headline(state)),
         _facts(state.run, progress),
         steps_table(state.steps),
         metrics_table(state.result),

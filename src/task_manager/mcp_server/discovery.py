@@ -68,7 +68,9 @@ class Discovery:
     async def _call(self, name: str, arguments: dict[str, Any], context: Context) -> dict[str, JsonValue]:
         known = self._toolset.tools.get(name)
         if known is None or not _may(known):
-            raise NotFound("tool", name, known=[one.name for one in self._toolset.tools.values() if _may(one)])
+            missing = NotFound("tool", name, known=[one.name for one in self._toolset.tools.values() if _may(one)])
+            missing.remedy = missing.remedy or "more_tools() without a name lists them."
+            raise missing
         if name == "more_tools":
             raise InvalidInput("more_tools does not call itself.")
         refusal = known.refusal(arguments)

@@ -54,7 +54,7 @@ class Gateway:
             return self._listed(await call_next(ctx))
         if ctx.method == "tools/call":
             return await self._call(ctx, call_next)
-        return await call_next(ctx)
+        return await _told(ctx, call_next)
 
     def _subscribe(self, ctx: ServerRequestContext[Any, Any]) -> HandlerResult:
         uri = (ctx.params or {}).get("uri")
@@ -139,6 +139,16 @@ def _without_noise(schema: Mapping[str, Any]) -> dict[str, Any]:
     for key in _KEPT_TITLES & kept.keys():
         kept[key] = {name: _without_noise(part) for name, part in kept[key].items()}
     return kept
+
+
+async def _told(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    """The SDK's answer; it takes a prompt's name or arguments that do not fit for a failure of the server."""
+    try:
+        return await call_next(ctx)
+    except ValueError as error:
+        if ctx.method != "prompts/get":
+            raise
+        raise MCPError(code=INVALID_PARAMS, message=f"{error}. prompts/list names prompts and arguments.") from error
 
 
 def _with_subscriptions(result: HandlerResult) -> HandlerResult:
