@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from task_manager.dashboard.views import run_log
-from task_manager.dashboard.views.moments import ago_text
+from task_manager.dashboard.views.moments import ago_text, clock
 from task_manager.dashboard.views.named_runs import NamedRun
 from task_manager.dashboard.views.parts import prose
 from task_manager.dashboard.views.runs import GROUPS, RunsQuery, RunsTable
@@ -20,6 +21,7 @@ from task_manager.dashboard.views.tree import h, texts
 from task_manager.errors import InvalidInput
 from task_manager.models import StepRecord
 from task_manager.workflow_status import StepStatus, WorkflowStatus
+from tests.dashboard.test_work_views import elements
 from tests.store.builders import NOW, a_project, a_run, a_task, a_workflow
 
 
@@ -45,6 +47,18 @@ def test_all_texts_of_a_tree_are_found_in_their_order() -> None:
 )
 def test_moments_are_told_in_the_largest_unit_that_fits(seconds: float, text: str) -> None:
     assert ago_text(seconds) == text
+
+
+def test_runs_of_one_task_are_shown_as_such_with_a_way_to_all() -> None:
+    run = a_run(a_workflow(a_task(a_project())))
+    shown = RunsTable(RunsQuery(task=run.task_id), NOW, [NamedRun(run, "Test", "Shop")], dict.fromkeys(GROUPS, 1), None)
+    drawn = draw_runs(shown, (), may_run=True)
+    assert "Task: Test" in [one for node in drawn for one in texts(node)]
+    assert "/runs" in [one["href"] for one in elements(["div", {}, *drawn], "a")]
+
+
+def test_a_moment_is_told_to_the_second_until_the_browser_knows_better() -> None:
+    assert clock(datetime(2026, 3, 15, 2, 1, 9, tzinfo=UTC))[2:] == ["2026-03-15 02:01:09 UTC"]
 
 
 def test_a_run_whose_project_is_paused_says_that_it_waits_for_that() -> None:

@@ -135,7 +135,7 @@ class _Run:
             bar = run_log.bar(self._run_id, facts.state.steps, self._choice, following=self._following)
             return bar if self._choice.step else run.no_log(facts)
         if self._tab == "events":
-            return run.events(await application.runs.events(self._run_id), facts.now)
+            return run.events(await application.runs.events(self._run_id))
         if self._tab == "cache":
             return run.cache(await application.cache.explain(self._run_id))
         return {

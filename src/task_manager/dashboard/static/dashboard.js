@@ -102,6 +102,12 @@
     for (const element of document.querySelectorAll("time[data-ago]")) {
       write(element, ago((Date.now() - Date.parse(element.dateTime)) / 1000));
     }
+    for (const element of document.querySelectorAll("time[data-clock]")) {
+      const moment = new Date(element.dateTime);
+      const day = moment.toDateString() === new Date().toDateString() ? "" : `${moment.toLocaleDateString("sv")} `;
+      const fraction = String(moment.getMilliseconds()).padStart(3, "0");
+      write(element, `${day}${moment.toLocaleTimeString("sv")}.${fraction}`);
+    }
     for (const element of document.querySelectorAll("[data-elapsed]")) {
       write(element, duration((Date.now() - Date.parse(element.dataset.elapsed)) / 1000));
     }

@@ -27,6 +27,11 @@ def ago(moment: datetime | None, now: datetime) -> Node:
     return h("time", text, datetime=moment.isoformat(), title=f"{moment:%Y-%m-%d %H:%M:%S} UTC", data_ago="")
 
 
+def clock(moment: datetime) -> Node:
+    """A moment to the second, in UTC until the browser tells it by its own clock."""
+    return h("time", f"{moment:%Y-%m-%d %H:%M:%S} UTC", datetime=moment.isoformat(), class_="num", data_clock="")
+
+
 def elapsed(since: datetime, now: datetime) -> Node:
     """How long something has been going on; it goes on in the browser."""
     text = seconds_text((now - since).total_seconds())

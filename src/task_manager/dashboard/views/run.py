@@ -13,7 +13,7 @@ from task_manager.cache_queries import CacheExplanation
 from task_manager.dagger_integration import RunState
 from task_manager.dashboard.views import frame, looks, run_diagnosis
 from task_manager.dashboard.views.icons import icon
-from task_manager.dashboard.views.moments import ago, duration, elapsed
+from task_manager.dashboard.views.moments import ago, clock, duration, elapsed
 from task_manager.dashboard.views.named_runs import named
 from task_manager.dashboard.views.parts import button, card, empty, facts, meter, table
 from task_manager.dashboard.views.step_pictures import step_graph, time_line
@@ -137,7 +137,7 @@ def _facts(of: RunFacts) -> Node:
     took = elapsed(run.started_at, of.now) if run.started_at and not run.finished_at else duration(run.seconds)
     template = f"{run.template_id} {of.state.workflow.template_version or ''}".strip() if run.template_id else None
     original = h("a", "an earlier run", href=f"/runs/{run.original_run_id}", class_="link")
-    repeated = h("a", "this run", href=f"/runs/{run.rerun_of}", class_="link")
+    repeated = h("a", "an earlier run", href=f"/runs/{run.rerun_of}", class_="link")
     return h(
         "section",
         facts(
@@ -221,24 +221,23 @@ def tabs(chosen: str, of: RunFacts) -> Node:
     return h("div", *entries, class_="tabs in-card", role="tablist", aria_label="Parts of the run")
 
 
-def events(happened: Sequence[Event], now: datetime) -> list[Node]:
+def events(happened: Sequence[Event]) -> list[Node]:
     """What happened, in order.
 
     Args:
         happened: The events.
-        now: The time.
     """
-    rows = [_event(event, now) for event in happened]
+    rows = [_event(event) for event in happened]
     heads = [h("th", name) for name in ("When", "What", "Status", "Why", "Who")]
-    return [table(heads, rows, label="Events")]
+    return [table(heads, rows, label="Events", class_="events")]
 
 
-def _event(event: Event, now: datetime) -> Node:
+def _event(event: Event) -> Node:
     state = event.step_status or event.status
     what = f"Step {event.step_id}" if event.step_id else ("Run" if state else "Warning")
     return h(
         "tr",
-        h("td", ago(event.time, now), class_="muted"),
+        h("td", clock(event.time), class_="muted"),
         h("td", what),
         h("td", looks.status(state.value) if state else looks.chip("warning", tone=looks.WARN)),
         h("td", event.reason.text if event.reason else ""),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Self
 from urllib.parse import urlencode
@@ -183,11 +183,20 @@ def _filters(facts: RunsTable) -> Node:
         menu("Template", templates, query.template, change, name="template"),
         h("input", type="hidden", name="status", value=query.status),
         h("input", type="hidden", name="task", value=query.task),
+        _of_task(facts) if query.task else None,
         h("a", "Clear", href="/runs", class_="button") if query.is_narrowed else None,
         class_="filters",
         role="search",
         on={"submit": change},
     )
+
+
+def _of_task(facts: RunsTable) -> Node:
+    """Says that one task's runs are shown alone, and leads to those of all."""
+    title = next((one.task for one in facts.rows), facts.query.task)
+    all_tasks = replace(facts.query, task="", cursor="").address
+    text = h("span", f"Task: {title}")
+    return h("a", text, icon("close"), href=all_tasks, class_="button brief", title="Show the runs of all tasks")
 
 
 def _bulk(chosen: Sequence[NamedRun]) -> Node:
