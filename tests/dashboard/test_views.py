@@ -10,16 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from task_manager.dagger_integration import RunState
 from task_manager.dashboard.views import run_log
 from task_manager.dashboard.views.moments import ago_text, clock
 from task_manager.dashboard.views.named_runs import NamedRun
 from task_manager.dashboard.views.parts import prose
+from task_manager.dashboard.views.run import RunFacts, inputs
 from task_manager.dashboard.views.runs import GROUPS, RunsQuery, RunsTable
 from task_manager.dashboard.views.runs import draw as draw_runs
 from task_manager.dashboard.views.step_pictures import curve, places
 from task_manager.dashboard.views.tree import h, texts
 from task_manager.errors import InvalidInput
 from task_manager.models import StepRecord
+from task_manager.run_statistics import Progress
 from task_manager.workflow_status import StepStatus, WorkflowStatus
 from tests.dashboard.test_work_views import elements
 from tests.store.builders import NOW, a_project, a_run, a_task, a_workflow
@@ -47,6 +50,17 @@ def test_all_texts_of_a_tree_are_found_in_their_order() -> None:
 )
 def test_moments_are_told_in_the_largest_unit_that_fits(seconds: float, text: str) -> None:
     assert ago_text(seconds) == text
+
+
+def test_parameters_that_are_secret_are_not_shown_with_a_run() -> None:
+    pipeline = {"steps": [{"id": "say", "image": "busybox", "command": ["echo", "hidden"]}]}
+    workflow = a_workflow(a_task(a_project()), parameters={"password": "hidden", "text": "open"}, pipeline=pipeline)
+    state = RunState(a_run(workflow), workflow, (), (), None)
+    facts = RunFacts(NOW, state, "Test", "Shop", Progress(0, 0), None, None, frozenset({"password"}))
+    shown = [one for node in inputs(facts) for one in texts(node)]
+    assert "password" in shown
+    assert '"open"' in shown
+    assert "hidden" not in "\n".join(shown)
 
 
 def test_runs_of_one_task_are_shown_as_such_with_a_way_to_all() -> None:

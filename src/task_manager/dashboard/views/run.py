@@ -18,12 +18,14 @@ from task_manager.dashboard.views.named_runs import named
 from task_manager.dashboard.views.parts import button, card, empty, facts, meter, table
 from task_manager.dashboard.views.step_pictures import step_graph, time_line
 from task_manager.dashboard.views.tree import Node, action, h
+from task_manager.errors import NotFound
 from task_manager.failure_rules import FailureClass
-from task_manager.models import Event, utc_now
+from task_manager.models import Event, Workflow, utc_now
 from task_manager.queue_explanation import Wait
 from task_manager.results.schemas import WorkflowResult, parse_result
 from task_manager.results.wording import counted, seconds_text
 from task_manager.run_statistics import Progress
+from task_manager.templating.parameters import is_secret
 
 TABS: Final = {
     "log": "Log",
@@ -48,6 +50,7 @@ class RunFacts:
         task: The task's title.
         project: The project's name.
         wait: What it waits for; none when it does not.
+        secret: The names of the parameters whose values are not shown.
     """
 
     now: datetime
@@ -57,6 +60,7 @@ class RunFacts:
     progress: Progress
     wait: Wait | None
     result: WorkflowResult | None
+    secret: frozenset[str] = frozenset()
 
     @property
     def is_over(self) -> bool:
@@ -83,7 +87,19 @@ async def load(application: Application, run_id: str) -> RunFacts:
         progress=await application.runs.progress(run_id),
         wait=None if begun or state.run.status.is_terminal else await workflows.why_waiting(run_id),
         result=parse_result(state.result) if state.result else None,
+        secret=_secret_parameters(application, state.workflow),
     )
+
+
+def _secret_parameters(application: Application, workflow: Workflow) -> frozenset[str]:
+    try:
+        template = application.templates.get(workflow.template_id or "", workflow.template_version)
+    except NotFound:
+        return frozenset()
+    schema = template.parameters
+    parts = schema.get("properties")
+    named = parts.items() if isinstance(parts, dict) else ()
+    return frozenset(name for name, part in named if is_secret(part, schema))
 
 
 def head(of: RunFacts, *, may_run: bool) -> list[Node]:
@@ -296,9 +312,12 @@ def inputs(of: RunFacts) -> list[Node]:
     """
     run, workflow = of.state.run, of.state.workflow
     given = {**workflow.parameters, **run.parameters}
-    rows = [
-        h("tr", h("td", h("strong", name)), h("td", h("code", json.dumps(value, ensure_ascii=False)), class_="any"))
+    told = {
+        name: "not shown" if name in of.secret else json.dumps(value, ensure_ascii=False)
         for name, value in given.items()
+    }
+    rows = [
+        h("tr", h("td", h("strong", name)), h("td", h("code", value), class_="any")) for name, value in told.items()
     ]
     heads = [h("th", "Parameter"), h("th", "Value")]
     parts: list[Node | None] = [
@@ -310,7 +329,8 @@ def inputs(of: RunFacts) -> list[Node]:
             ("Steps may use the cache", "no" if run.skip_cache else "yes"),
         ),
     ]
-    if workflow.pipeline is not None:
+    # It may have been made with the values of those parameters.
+    if workflow.pipeline is not None and not of.secret & given.keys():
         text = workflow.pipeline.model_dump_json(indent=2, exclude_defaults=True)
         code = h("pre", text, class_="block", tabindex="0")
         parts.append(h("details", h("summary", h("strong", "Pipeline")), code, class_="part"))
