@@ -190,7 +190,7 @@ def refuse_active(what: str, active: Sequence[WorkflowRun]) -> None:
         ids = [run.id for run in active]
         raise InvalidInput(
             f"{what} cannot be deleted while {_named(ids)} {'is' if len(ids) == 1 else 'are'} not over.",
-            remedy="Cancel them or wait for their end.",
+            remedy="Cancel each (task-manager run cancel RUN) or wait for their end.",
             details={"runs": ids},
         )
 

@@ -68,6 +68,11 @@ def test_a_task_is_shown_with_what_it_depends_on(cli: Cli, textkit: Path) -> Non
     assert "release" in shown
 
 
+def test_a_tasks_inputs_are_shown_as_they_are_given(cli: Cli, textkit: Path) -> None:
+    cli("task", "create", "textkit", "Say", "--template", "shell-command", "--input", 'command=["echo", "it"]')
+    assert '["echo", "it"]' in cli("task", "show", "Say").stdout
+
+
 def test_a_task_is_changed_field_by_field(cli: Cli, textkit: Path) -> None:
     cli("task", "update", "Build", "--input", "wheel=true", "--input", "note=for Ada", "--add-label", "slow")
     cli("task", "update", "Build", "--input", "count=3", "--remove-dependency", "Check", "--priority", "high")

@@ -274,7 +274,15 @@ def test_a_run_of_another_process_is_watched_and_cancelled(cli: Cli, process: Cl
     with subprocess.Popen([*command, "task", "run", "Wait"], stdout=subprocess.PIPE, text=True) as running:
         asyncio.run(until(lambda: bool(processes_with(mark))))
         (run,) = cli("run", "list", "--json").data["items"]
-        with subprocess.Popen([*command, "run", "watch", run["id"]], stdout=subprocess.PIPE, text=True) as watching:
+        pipe = subprocess.PIPE
+        watch = [*command, "run", "watch", run["id"]]
+        with subprocess.Popen(watch, stdout=pipe, stderr=pipe, text=True) as left:
+            assert left.stdout is not None
+            left.stdout.readline()
+            left.send_signal(signal.SIGINT)
+            _, said = left.communicate(timeout=60)
+        assert said == f"The run goes on. To cancel it: task-manager run cancel {run['id']}\n"
+        with subprocess.Popen(watch, stdout=pipe, text=True) as watching:
             assert cli("run", "cancel", run["id"]).stdout == "It is cancelled.\n"
             assert not processes_with(mark)
             seen, _ = watching.communicate(timeout=60)

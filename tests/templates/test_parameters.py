@@ -93,10 +93,24 @@ def test_any_values_are_accepted_or_refused_with_a_name_and_an_expectation(value
     for finding in check(SCHEMA, complete(SCHEMA, values)):
         assert finding.name
         assert finding.expected
-        assert finding.message.endswith(".")
+        assert finding.message[-1] in ".?"
 
 
 # --- what does not fit ---
+
+
+def test_a_parameter_that_there_is_not_is_told_as_such() -> None:
+    schema = {"type": "object", "properties": {"epochs": {}, "rate": {}}, "additionalProperties": False}
+    (near,) = check(schema, {"epoch": 1})
+    assert near.message == "epoch: there is no such parameter; did you mean epochs?"
+    (far,) = check(schema, {"colour": 1})
+    assert far.message == "colour: there is no such parameter; expected one of the names epochs, rate."
+
+
+def test_the_length_of_a_list_is_told_before_its_items() -> None:
+    command = {"type": "array", "minItems": 1, "items": {"type": "string"}}
+    (found,) = check({"type": "object", "properties": {"command": command}}, {"command": "oops"})
+    assert found.expected == "a list of at least 1 item, each item text"
 
 
 def test_all_findings_come_at_once() -> None:
@@ -107,7 +121,7 @@ def test_all_findings_come_at_once() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({}, "target: expected text of at least 1 characters; given: nothing."),
+        ({}, "target: expected text of at least 1 character; given: nothing."),
         ({"epochs": "ten"}, 'epochs: expected a whole number of at least 1 and of at most 100; given: "ten".'),
         ({"epochs": 2.5}, "epochs: expected a whole number of at least 1 and of at most 100; given: 2.5."),
         ({"epochs": True}, "epochs: expected a whole number of at least 1 and of at most 100; given: true."),
@@ -135,7 +149,7 @@ def test_a_path_inside_of_the_source_fits(path: str) -> None:
 
 def test_an_unknown_name_is_refused_with_the_near_one() -> None:
     assert messages({"target": "x", "epoch": 3})["epoch"].startswith(
-        "epoch: expected no parameter of that name; did you mean epochs"
+        "epoch: there is no such parameter; did you mean epochs?"
     )
 
 

@@ -153,6 +153,11 @@ def json_ready(value: object) -> Any:
     return str(value)
 
 
+def value_text(value: Any) -> str:
+    """A value as people write it: text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[RenderableType | None]], *, empty: str) -> RenderableType:
     """A plain table.
 

@@ -39,7 +39,7 @@ async def list_(session: Session, project: ProjectOption = None) -> None:
             status_text(wait.run.status),
             wait.run.priority.value,
             moment_text(wait.run.created_at, utc_now()),
-            Text(wait.reason.text if wait.reason else "", style="dim"),
+            Text(_waits_for(wait), style="dim"),
         )
         for wait in waits
     ]
@@ -64,12 +64,16 @@ async def why(session: Session, run_id: RunArgument) -> None:
             [
                 ("Run", wait.run.id),
                 ("Status", status_text(wait.run.status)),
-                ("Waits for", wait.reason.text if wait.reason else over),
+                ("Waits for", _waits_for(wait) or over),
                 ("Position", str(wait.position) if wait.position else None),
                 ("Starts in about", seconds_text(wait.seconds) if wait.seconds is not None else None),
             ]
         ),
     )
+
+
+def _waits_for(wait: Wait) -> str:
+    return wait.reason.text.removeprefix("Waits for ") if wait.reason else ""
 
 
 def wait_data(wait: Wait) -> dict[str, Any]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,6 +22,7 @@ from task_manager.cli.arguments import (
 )
 from task_manager.cli.choices import WorkflowTypeName
 from task_manager.cli.command import command, group
+from task_manager.cli.exit_codes import ExitCode
 from task_manager.cli.output import table
 from task_manager.cli.run_lists import list_, stats
 from task_manager.cli.session import Session
@@ -187,7 +191,8 @@ async def watch(session: Session, run_id: RunArgument) -> None:
     async with session.application() as application:
         run = await find_run(application.store, run_id)
         follower = Follower(application.store, [run], await titles_of(application, [run]))
-        (view,) = await follow(follower, display_for(session.output, follower))
+        with _run_goes_on(session, run.id):
+            (view,) = await follow(follower, display_for(session.output, follower))
         state = await (await application.workflows()).get_run(run.id)
         session.output.show(run_data(state, view.title), Text(), run_report(state, view.title))
         finish([state])
@@ -258,7 +263,8 @@ async def logs(
     async with session.application() as application:
         run = await find_run(application.store, run_id)
         if follow:
-            await _follow_logs(session, application, run.id, step, streams)
+            with _run_goes_on(session, run.id):
+                await _follow_logs(session, application, run.id, step, streams)
         else:
             await show_logs(session, application, run.id, step=step, streams=streams, part=part)
 
@@ -273,6 +279,18 @@ async def cancel(session: Session, run_id: RunArgument) -> None:
     was_over = before.status.is_terminal
     text = f"It was already over: {label(before.status)}." if was_over else f"It is {label(run.status)}."
     session.output.show({"run": run, "already_over": was_over}, text)
+
+
+@contextlib.contextmanager
+def _run_goes_on(session: Session, run_id: str) -> Iterator[None]:
+    """Say at a Ctrl-C that it ends the looking alone."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        if session.json:
+            raise
+        session.output.note(f"The run goes on. To cancel it: task-manager run cancel {run_id}")
+        raise typer.Exit(ExitCode.CANCELLED) from None
 
 
 async def _title(application: Application, run: WorkflowRun) -> str:

@@ -28,7 +28,7 @@ from task_manager.cli.arguments import (
 )
 from task_manager.cli.choices import PriorityName, TaskStatusName
 from task_manager.cli.command import command, group
-from task_manager.cli.output import fields, table
+from task_manager.cli.output import fields, table, value_text
 from task_manager.cli.run import start
 from task_manager.cli.session import Session
 from task_manager.cli.statuses import status_text
@@ -287,7 +287,7 @@ def _task_fields(task: Task, needed: Sequence[str]) -> RenderableType:
             ("Source folder", task.source_folder),
             ("Template", task.template_id),
             ("Pipeline", "a definition of its own" if task.pipeline else None),
-            *((f"  {name}", str(value)) for name, value in task.inputs.items()),
+            *((f"  {name}", value_text(value)) for name, value in task.inputs.items()),
             ("Done when", "\n".join(task.acceptance_criteria)),
             ("Revision", str(task.revision)),
         ]

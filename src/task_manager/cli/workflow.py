@@ -22,7 +22,7 @@ from task_manager.cli.arguments import (
 )
 from task_manager.cli.command import command, group
 from task_manager.cli.exit_codes import ExitCode
-from task_manager.cli.output import fields, table
+from task_manager.cli.output import fields, table, value_text
 from task_manager.cli.session import Session
 from task_manager.cli.statuses import moment_text
 
@@ -200,19 +200,17 @@ def _workflow_view(workflow: Workflow) -> RenderableType:
                 ("Function", workflow.function),
                 ("Why", workflow.explanation),
                 ("Result", workflow.result_type.value),
-                *((f"  {name}", _value(value)) for name, value in workflow.parameters.items() if value not in _EMPTY),
+                *(
+                    (f"  {name}", value_text(value))
+                    for name, value in workflow.parameters.items()
+                    if value not in _EMPTY
+                ),
             ]
         ),
     ]
     if workflow.pipeline is not None:
         parts += [Text(), _steps_view(workflow.pipeline)]
     return Group(*parts)
-
-
-def _value(value: Any) -> str:
-    import json
-
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _steps_view(pipeline: Pipeline) -> RenderableType:

@@ -221,7 +221,8 @@ class EngineLimits(_Frozen):
         4096, description="Processes and threads that a command may have at once; `none`: no limit."
     )
     memory: Annotated[Memory | None, Unlimited] = Field(
-        None, description="Memory that a command may take, such as 2GiB, 16MiB at least; `none`: no limit."
+        None,
+        description="Memory that each process of a command may take, such as 2GiB, 16MiB at least; `none`: no limit.",
     )
     output: Annotated[Size | None, Unlimited] = Field(
         ByteSize(128 * 1024**2),

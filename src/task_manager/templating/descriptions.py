@@ -110,10 +110,17 @@ def _described_choice(schema: Mapping[str, Any], root: Mapping[str, Any]) -> str
 
 
 def _described_value(schema: Mapping[str, Any], root: Mapping[str, Any]) -> str:
-    limits = [text.format(_limit(schema[key])) for key, text in _LIMITS.items() if schema.get(key, False) is not False]
+    limits = [_bound(key, schema[key]) for key in _LIMITS if schema.get(key, False) is not False]
     if "not" in schema:
         limits.append(f"but not {describe(schema['not'], root)}")
-    return " ".join([_kind(schema, root), *_joined(limits)])
+    kind = _kind(schema)
+    each = f", each item {describe(schema['items'], root)}" if kind == _TYPES["array"] and "items" in schema else ""
+    return " ".join([kind, *_joined(limits)]) + each
+
+
+def _bound(key: str, value: object) -> str:
+    text = _LIMITS[key].format(_limit(value))
+    return text.replace("entries", "entry").removesuffix("s") if value == 1 and text.endswith("s") else text
 
 
 def _joined(limits: list[str]) -> list[str]:
@@ -126,11 +133,9 @@ def _limit(value: object) -> str:
     return f"`{value}`" if isinstance(value, str) else str(value)
 
 
-def _kind(schema: Mapping[str, Any], root: Mapping[str, Any]) -> str:
+def _kind(schema: Mapping[str, Any]) -> str:
     if schema.get("format") in _FORMATS:
         return _FORMATS[str(schema["format"])]
     kinds = schema.get("type", [])
     words = [_TYPES[kind] for kind in ([kinds] if isinstance(kinds, str) else kinds)]
-    if words == ["a list"] and "items" in schema:
-        return f"a list, each item {describe(schema['items'], root)}"
     return " or ".join(words) or "values"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -41,15 +41,21 @@ class ParameterFinding:
         name: The parameter, or the place inside of it, such as `columns[1].name`.
         expected: What would have fitted.
         given: What was given, as JSON; of secrets only that there was something.
+        near: Where there is no parameter of that name: those whose names are like it.
     """
 
     name: str
     expected: str
     given: str
+    near: tuple[str, ...] | None = None
 
     @property
     def message(self) -> str:
         """One sentence."""
+        if self.near:
+            return f"{self.name}: there is no such parameter; did you mean {', '.join(self.near)}?"
+        if self.near is not None:
+            return f"{self.name}: there is no such parameter; expected {self.expected}."
         return f"{self.name}: expected {self.expected}; given: {self.given}."
 
 
@@ -134,15 +140,17 @@ def _unknown_names(error: jsonschema.ValidationError, path: Place) -> Iterator[P
     for name in _names(error.instance):
         if name not in known:
             near = near_misses(name, known)
-            expected = f"no parameter of that name; did you mean {', '.join(near)}?" if near else _known_names(known)
-            yield ParameterFinding(place_text((*path, name)) or repr(name), expected.rstrip("?"), "something")
+            place = place_text((*path, name)) or repr(name)
+            yield ParameterFinding(place, _known_names(near or known), "something", tuple(near))
 
 
 def _names(value: object) -> list[str]:
     return [str(name) for name in value] if isinstance(value, Iterable) else []
 
 
-def _known_names(known: set[str]) -> str:
+def _known_names(known: Collection[str]) -> str:
+    if len(known) == 1:
+        return f"the name {next(iter(known))}"
     return f"one of the names {', '.join(sorted(known))}" if known else "no parameters"
 
 
