@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from task_manager.dagger_integration import RunState
 from task_manager.dashboard.views import run_log
-from task_manager.dashboard.views.moments import ago_text, clock
+from task_manager.dashboard.views.moments import ago_text, clock, took
 from task_manager.dashboard.views.named_runs import NamedRun
 from task_manager.dashboard.views.parts import prose
 from task_manager.dashboard.views.run import RunFacts, inputs
@@ -69,6 +69,12 @@ def test_runs_of_one_task_are_shown_as_such_with_a_way_to_all() -> None:
     drawn = draw_runs(shown, (), may_run=True)
     assert "Task: Test" in [one for node in drawn for one in texts(node)]
     assert "/runs" in [one["href"] for one in elements(["div", {}, *drawn], "a")]
+
+
+def test_a_run_that_goes_on_is_told_how_long_so_far() -> None:
+    run = a_run(a_workflow(a_task(a_project())), started_at=NOW)
+    assert list(texts(took(run, NOW + timedelta(seconds=5)))) == ["5.0 s"]
+    assert list(texts(took(run.evolve(started_at=None), NOW))) == ["\u2013"]
 
 
 def test_a_moment_is_told_to_the_second_until_the_browser_knows_better() -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from task_manager.dashboard.views.tree import Node, h
+from task_manager.models import WorkflowRun
 from task_manager.results.wording import seconds_text
 
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"))
@@ -36,6 +37,13 @@ def elapsed(since: datetime, now: datetime) -> Node:
     """How long something has been going on; it goes on in the browser."""
     text = seconds_text((now - since).total_seconds())
     return h("span", text, class_="num", data_elapsed=since.isoformat())
+
+
+def took(run: WorkflowRun, now: datetime) -> Node:
+    """How long a run took, or has been going on."""
+    if run.started_at and not run.finished_at:
+        return elapsed(run.started_at, now)
+    return duration(run.seconds)
 
 
 def duration(seconds: float | None) -> Node:

@@ -13,7 +13,7 @@ from task_manager.cache_queries import CacheExplanation
 from task_manager.dagger_integration import RunState
 from task_manager.dashboard.views import frame, looks, run_diagnosis
 from task_manager.dashboard.views.icons import icon
-from task_manager.dashboard.views.moments import ago, clock, duration, elapsed
+from task_manager.dashboard.views.moments import ago, clock, took
 from task_manager.dashboard.views.named_runs import named
 from task_manager.dashboard.views.parts import button, card, empty, facts, meter, table
 from task_manager.dashboard.views.step_pictures import step_graph, time_line
@@ -150,7 +150,6 @@ def _facts(of: RunFacts) -> Node:
     bar = meter(
         progress.steps_done, progress.steps_total, tone=looks.tone(run.status.value), label="Steps that are over"
     )
-    took = elapsed(run.started_at, of.now) if run.started_at and not run.finished_at else duration(run.seconds)
     template = f"{run.template_id} {of.state.workflow.template_version or ''}".strip() if run.template_id else None
     original = h("a", "an earlier run", href=f"/runs/{run.original_run_id}", class_="link")
     repeated = h("a", "an earlier run", href=f"/runs/{run.rerun_of}", class_="link")
@@ -159,7 +158,7 @@ def _facts(of: RunFacts) -> Node:
         facts(
             ("Task", h("a", of.task, href=f"/tasks/{run.task_id}", class_="link clamp", title=of.task)),
             ("Progress", h("span", done, bar, class_="stack gap") if done else None),
-            ("Duration", took),
+            ("Duration", took(run, of.now)),
             ("Estimate", _estimate(progress)),
             ("Created", ago(run.created_at, of.now) if not run.started_at else None),
             ("Started", ago(run.started_at, of.now) if run.started_at else None),

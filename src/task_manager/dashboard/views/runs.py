@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from task_manager.application import Application
 from task_manager.dashboard.views import frame, looks
 from task_manager.dashboard.views.icons import icon
-from task_manager.dashboard.views.moments import ago, duration, elapsed
+from task_manager.dashboard.views.moments import ago, took
 from task_manager.dashboard.views.named_runs import NamedRun, named
 from task_manager.dashboard.views.parts import button, card, empty, menu, search_field, table
 from task_manager.dashboard.views.tree import Node, action, h
@@ -249,7 +249,6 @@ def _row(one: NamedRun, now: datetime, remark: str, chosen: bool, *, may_run: bo
         aria_label=f"Choose {one.task}",
         on={"change": action("choose", runs=[run.id])},
     )
-    took = elapsed(run.started_at, now) if run.started_at and not run.finished_at else duration(run.seconds)
     cells = [
         h("td", looks.status(run.status.value)),
         h(
@@ -260,7 +259,7 @@ def _row(one: NamedRun, now: datetime, remark: str, chosen: bool, *, may_run: bo
         ),
         h("td", h("a", one.project, href=f"/projects/{run.project_id}"), class_="muted brief", title=one.project),
         h("td", run.actor, class_="muted brief", title=run.actor),
-        h("td", took, class_="right"),
+        h("td", took(run, now), class_="right"),
         h("td", ago(run.created_at, now), class_="right muted"),
     ]
     ticked = [h("td", tick, class_="tick")] if may_run else []

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from task_manager.dashboard.views import dependency_graph, looks
-from task_manager.dashboard.views.moments import ago, duration
+from task_manager.dashboard.views.moments import ago, took
 from task_manager.dashboard.views.parts import table
 from task_manager.dashboard.views.task_board import run_state
 from task_manager.dashboard.views.tree import Node, h
@@ -53,7 +53,7 @@ def draw_list(
 def _of_run(run: WorkflowRun | None, now: datetime) -> list[Node]:
     if run is None:
         return [h("td", run_state(None)), h("td"), h("td")]
-    return [h("td", run_state(run)), h("td", duration(run.seconds)), h("td", ago(run.created_at, now), class_="muted")]
+    return [h("td", run_state(run)), h("td", took(run, now)), h("td", ago(run.created_at, now), class_="muted")]
 
 
 def draw_graph(shown: Sequence[Task], latest: Mapping[str, WorkflowRun]) -> Node:

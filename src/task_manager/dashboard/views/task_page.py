@@ -12,7 +12,7 @@ from task_manager.dashboard.views import frame, looks
 from task_manager.dashboard.views.form_banners import banner
 from task_manager.dashboard.views.forms import About, form, parameter_input, submit_button, switch_field
 from task_manager.dashboard.views.icons import icon
-from task_manager.dashboard.views.moments import ago, duration
+from task_manager.dashboard.views.moments import ago, took
 from task_manager.dashboard.views.parameter_forms import InputKind, ParameterField, parameter_fields
 from task_manager.dashboard.views.parts import card, empty, facts, table
 from task_manager.dashboard.views.task_board import run_state
@@ -243,7 +243,7 @@ def _run_row(run: WorkflowRun, now: datetime) -> Node:
         "tr",
         h("td", h("a", looks.status(run.status.value), href=f"/runs/{run.id}", class_="run-state")),
         h("td", h("span", why, class_="clamp"), class_="wide muted"),
-        h("td", duration(run.seconds)),
+        h("td", took(run, now)),
         h("td", f"v{run.workflow_version}", class_="muted"),
         h("td", run.actor, class_="muted brief", title=run.actor),
         h("td", ago(run.created_at, now), class_="muted"),
