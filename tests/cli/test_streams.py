@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from typer.main import get_command
 from task_manager.cli import choices
 from task_manager.cli.app import app, run
 from task_manager.cli.exit_codes import ExitCode, of_error, of_run
-from task_manager.cli.output import table, write_file
+from task_manager.cli.output import Output, table, write_file
 from task_manager.errors import EngineUnavailable, InvalidPipeline, RegistryUnreachable, StepFailed, StoreFull
 from task_manager.hook_records import DeliveryState, HookForm
 from task_manager.models import Priority, WorkflowType
@@ -119,6 +120,25 @@ def in_terminal(renderable: Any, width: int) -> str:
     with console.capture() as capture:
         console.print(renderable)
     return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
+
+
+def test_what_others_wrote_never_commands_the_terminal(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    cli("project", "create", "Sho\x1b]0;p\x07\x9b2J")
+    for shown in (cli("project", "list").stdout, cli("project", "show", "Sho\x1b]0;p\x07\x9b2J").stdout):
+        assert "Sho␛]0;p\ufffd2J" in shown
+        assert not re.search(r"\x1b[^\[]|\x07|\x9b", shown)
+    assert "\\u001b" in cli("project", "list", "--json").stdout
+
+
+def test_a_program_s_colours_stay_in_a_terminal_and_its_other_commands_go() -> None:
+    output = Output(as_json=False)
+    line = "\x1b[31mred\x1b[0m\x1b[2J\x1b]0;title\x1b\\ plain"
+    assert output.coloured(line).plain == line, "a file gets what was written"
+    output.console = Console(force_terminal=True)
+    shown = output.coloured(line)
+    assert (shown.plain[:3], str(shown.spans[0].style)) == ("red", "color(1)")
+    assert "\x1b" not in shown.plain
 
 
 def test_a_table_whose_words_do_not_fit_the_terminal_is_told_row_by_row() -> None:

@@ -16,6 +16,7 @@ from rich.text import Text
 from task_manager.cli.following import Follower, RunView
 from task_manager.cli.output import Output
 from task_manager.cli.statuses import is_moving, label, symbol
+from task_manager.cli.terminal_text import Harmless
 from task_manager.models import Event, EventKind, WorkflowRun, utc_now
 from task_manager.results.wording import seconds_text
 from task_manager.run_statistics import Progress
@@ -96,7 +97,7 @@ class _Redrawn:
         """The next frame shows it."""
 
     def _draw(self) -> RenderableType:
-        return progress_table(tuple(self._follower.views.values()), utc_now(), self._spinner)
+        return Harmless(progress_table(tuple(self._follower.views.values()), utc_now(), self._spinner))
 
 
 class _Lines:

@@ -15,6 +15,7 @@ from task_manager.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from task_manager.application import Application
+    from task_manager.cli.output import Output
     from task_manager.models import StepRecord
 
 _RANGE = re.compile(r"([0-9]+)?-([0-9]+)?|([0-9]+)")
@@ -66,7 +67,9 @@ async def show_logs(
         raise NotFound("step", step, known=[record.step_id for record in records])
     chosen = [record for record in records if step in (None, record.step_id)]
     items = [await _item(application, record, streams, part) for record in chosen]
-    session.output.show({"items": items}, *(line for item in items for line in _shown(item, step, part)))
+    session.output.show(
+        {"items": items}, *(line for item in items for line in _shown(session.output, item, step, part))
+    )
 
 
 async def _item(
@@ -87,8 +90,8 @@ async def _item(
     return item
 
 
-def _shown(item: Mapping[str, Any], step: str | None, part: Mapping[str, Any]) -> list[Text]:
-    found = [Text(item[stream].rstrip("\n")) for stream in ("stdout", "stderr") if item.get(stream)]
+def _shown(output: Output, item: Mapping[str, Any], step: str | None, part: Mapping[str, Any]) -> list[Text]:
+    found = [output.coloured(item[stream].rstrip("\n")) for stream in ("stdout", "stderr") if item.get(stream)]
     if step is not None:
         return found
     if part and not found:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, JustifyMethod, RenderableType, RenderResult
     from rich.measure import Measurement
     from rich.table import Table
+    from rich.text import Text
 
     from task_manager.errors import TaskManagerError
     from task_manager.store import Page
@@ -50,6 +51,12 @@ class Output:
     def live(self) -> bool:
         """Whether somebody watches standard output in a terminal that can be redrawn."""
         return not self.json and self.console.is_terminal and not self.console.is_dumb_terminal
+
+    def coloured(self, text: str) -> Text:
+        """A program's output: with its colours, and nothing else that it tells a terminal; elsewhere as it is."""
+        from rich.text import Text
+
+        return Text.from_ansi(text) if self.console.is_terminal else Text(text)
 
     @property
     def width(self) -> int:
@@ -134,6 +141,10 @@ def _console(*, stderr: bool) -> Console:
     console = Console(stderr=stderr, highlight=False, emoji=False, markup=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _PIPED_WIDTH  # nothing is cut where nobody has a window
+    if console.is_terminal:
+        from task_manager.cli.terminal_text import HarmlessText
+
+        console.push_render_hook(HarmlessText())
     return console
 
 

@@ -309,6 +309,6 @@ async def _follow_logs(
         width = max(map(len, new.steps)) if step is None and len(new.steps) > 1 else 0
         for line in new.lines:
             prefix = f"{line.step:<{width}} | " if width else ""
-            session.output.line(line, Text.assemble((prefix, "cyan"), line.line))
+            session.output.line(line, Text.assemble((prefix, "cyan"), session.output.coloured(line.line)))
     status = (await application.store.run(runs.get, run_id)).status
     session.output.note(f"The run is over: {label(status)}.")
