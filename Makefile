@@ -49,7 +49,7 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 	$(BIN)/pytest tests/test_links.py
 
-# Tests run in two processes more than there are processors, up to four; those that measure time run after them, alone.
+# Tests run in one process more than there are processors, up to four; those that measure time run after them, alone.
 PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal -m "not alone"
 PYTEST_ALONE := $(BIN)/pytest --numprocesses 0 -m alone
 PYTEST_ARGS ?=
