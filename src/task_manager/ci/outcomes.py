@@ -38,9 +38,9 @@ class Outcome:
     @property
     def headline(self) -> str:
         """What came out of it, or why nothing did, in one line."""
-        if self.run.reason is not None and not self.succeeded:
-            return self.run.reason.text
-        return self.result.headline if self.result else ""
+        if self.result is not None and self.result.headline:
+            return self.result.headline
+        return self.run.reason.text if self.run.reason else ""
 
     def place(self, file: str) -> str:
         """A file of the source folder, relative to the repository."""
