@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tarfile
@@ -14,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.environment import cache, oci, packages
+from tests.environment import cache, oci, packages, ports
 from tests.environment.python_image import LOCK, PROJECT, PYTHON
 from tests.environment.registry import ACCOUNT, Registry, running_registry
 
@@ -164,6 +165,15 @@ def test_only_tests_of_a_real_engine_may_skip_in_continuous_integration(
     assert (done.returncode == 0) == (ci != "true")
     if ci:
         assert {"no such program", "not today"} <= set(re.findall(r"but this was. Skipped: (.*)", done.stdout))
+
+
+def test_a_claimed_port_is_nobody_elses_though_nothing_listens_on_it_yet() -> None:
+    port = ports.claimed_port()
+    asked = [sys.executable, "-c", f"from tests.environment import ports; print(ports.try_claim({port}))"]
+    done = subprocess.run(asked, cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert (done.stdout.strip(), ports.claimed_port() != port) == ("False", True)
+    with socket.create_server(("127.0.0.1", port)):
+        pass
 
 
 def test_a_test_without_its_program_skips_and_names_the_package() -> None:

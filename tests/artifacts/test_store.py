@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-import socket
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +19,7 @@ from task_manager.artifacts.trees import Entry, EntryKind, manifest, parse_manif
 from task_manager.errors import ArtifactDamaged, ArtifactMissing, ArtifactStoreUnavailable, InvalidConfiguration
 from task_manager.models import Artifact
 from tests.artifacts.places import FolderPlace, Place, s3_environment
+from tests.environment.registry import refused_address
 
 NOW = datetime.now(UTC)
 NOWHERE = f"sha256:{'0' * 64}"
@@ -211,13 +211,12 @@ async def test_at_most_so_many_bytes_are_read(place: Place, tmp_path: Path) -> N
 async def test_a_store_that_does_not_answer_is_an_error_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        address = f"http://127.0.0.1:{unused.getsockname()[1]}"
-    for name, value in s3_environment(address).items():
-        monkeypatch.setenv(name, value)
-    store = ArtifactStore(Objects.at("s3://bucket/prefix"))
-    with pytest.raises(ArtifactStoreUnavailable, match="s3://bucket/prefix"):
-        await store.put(file(tmp_path, b"x"))
+    with refused_address() as address:
+        for name, value in s3_environment(f"http://{address}").items():
+            monkeypatch.setenv(name, value)
+        store = ArtifactStore(Objects.at("s3://bucket/prefix"))
+        with pytest.raises(ArtifactStoreUnavailable, match="s3://bucket/prefix"):
+            await store.put(file(tmp_path, b"x"))
 
 
 def test_an_address_that_cannot_be_used_is_refused() -> None:

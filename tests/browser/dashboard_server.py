@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import httpx
 
 from task_manager.pipeline import HOST_TOOLCHAIN
 from tests.embedded_engine.waiting import wait_until
+from tests.environment.ports import claimed_port
 
 PATIENCE = 120
 """Seconds after which something that was waited for is given up."""
@@ -33,9 +33,7 @@ class DashboardServer:
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.folder = folder
         self.data_dir = folder / "data"
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            self.port = found.getsockname()[1]
+        self.port = claimed_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.environment.packages import require
+from tests.environment.ports import claimed_port
 
 _START_SECONDS: Final = 60
 _POLL_SECONDS: Final = 0.02
@@ -45,8 +46,7 @@ class RedisServer:
 def running_redis(folder: Path) -> Iterator[RedisServer]:
     """Runs a server until the block ends; skips the test where none is installed."""
     require("redis-server")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = claimed_port()
     options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder)]
     # The server must not outlive a test run that was killed.
     command = ["setpriv", "--pdeathsig", "KILL", "redis-server", *options]
